@@ -1,0 +1,132 @@
+"""Outside programs. The one importer of `subprocess`: argv tuples only, no shell, no leftovers on an interrupt."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from build.errors import CommandFailed, ToolMissing, WorkFailed
+
+__all__ = ["Completed", "run", "spawn", "stream"]
+
+_PATIENCE_S = 10.0
+"""Seconds between asking a process group to end and killing it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """What a program left behind."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+def run(  # noqa: PLR0913  (one door, every way to call a program)
+    argv: tuple[str, ...],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    check: bool = True,
+    timeout_s: float | None = None,
+    hint: str = "",
+) -> Completed:
+    """Run a program to its end and return what it printed.
+
+    Args:
+        env: variables laid over this process's environment.
+        check: raise when the status is not 0.
+        timeout_s: seconds after which the program and its children are killed.
+
+    Raises:
+        ToolMissing: there is no such program.
+        CommandFailed: it ended with a status other than 0.
+        WorkFailed: it did not end in time.
+    """
+    process = _start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        try:
+            out, err = process.communicate(stdin, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            message = f"{argv[0]} did not end within {timeout_s:g} s"
+            raise WorkFailed(message, hint=hint) from None
+        except BaseException:
+            _end(process)
+            raise
+    done = Completed(argv=argv, status=process.returncode, stdout=out.decode(errors="replace"),
+                     stderr=err.decode(errors="replace"))
+    if check and done.status != 0:
+        raise CommandFailed(argv, done.status, output=done.stderr or done.stdout, hint=hint)
+    return done
+
+
+def stream(
+    argv: tuple[str, ...],
+    *,
+    on_line: Callable[[str], None],
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> int:
+    """Run a program and hand over each line of its stdout and stderr as it comes. Returns its status.
+
+    An interrupt, or an exception from `on_line`, ends the program and all its children first.
+    """
+    process = _start(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                     stderr=subprocess.STDOUT)
+    with process:
+        try:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                on_line(raw.decode(errors="replace").rstrip("\r\n"))
+            return process.wait()
+        except BaseException:
+            _end(process)
+            raise
+
+
+def spawn(argv: tuple[str, ...], *, log: Path, env: Mapping[str, str] | None = None) -> int:
+    """Start a program that outlives this one, its output appended to `log`. Returns its process id."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as sink:
+        process = _start(argv, cwd=None, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)
+    pid = process.pid
+    # It is meant to run on: without this Popen warns of a child that was never waited for.
+    process.returncode = 0
+    return pid
+
+
+def _start(
+    argv: tuple[str, ...],
+    *,
+    cwd: Path | None,
+    env: Mapping[str, str] | None,
+    stdin: int,
+    stdout: int | IO[bytes],
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603  (argv tuples of our own making, never a shell)
+            argv, cwd=cwd, env={**os.environ, **(env or {})}, stdin=stdin, stdout=stdout, stderr=stderr,
+            start_new_session=True,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        message = f"cannot run {argv[0]}: {error.strerror}"
+        raise ToolMissing(message, hint="`nox -s doctor` lists what is missing and how to install it") from error
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and the group it leads: asked first, killed after a while."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE_S)
+            return

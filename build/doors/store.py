@@ -1,0 +1,112 @@
+"""Files: atomic writes, JSON artifacts, locks, hashes. The only module that knows how an artifact is written down."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from build.errors import BadRequest
+
+__all__ = [
+    "canonical_json",
+    "discard",
+    "locked",
+    "read_artifact",
+    "replace_dir",
+    "sha256_file",
+    "sha256_text",
+    "to_data",
+    "write_artifact",
+    "write_text",
+]
+
+T = TypeVar("T")
+
+
+def canonical_json(value: object) -> str:
+    """Render JSON that is equal for equal values: sorted keys, no blanks, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256_text(text: str) -> str:
+    """Return the hex SHA-256 of the text's UTF-8 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old bytes or the new ones, never half. Mode 0644 whatever the umask."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with part.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.chmod(0o644)
+    part.replace(path)
+
+
+def to_data(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type)
+    """Turn a dataclass into JSON's own types."""
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def write_artifact(path: Path, value: object) -> None:
+    """Write a dataclass as a JSON document that a person can read."""
+    write_text(path, json.dumps(to_data(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def read_artifact(path: Path, kind: type[T], *, made_by: str) -> T:
+    """Read a JSON artifact back. `made_by` names the command that writes it, for the message.
+
+    Raises:
+        BadRequest: it is not there, or is not what this version of the pipeline writes.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except FileNotFoundError:
+        message = f"{path} does not exist"
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        message = f"{path} is not readable: {key}: {first['msg']}"
+    raise BadRequest(message, hint=f"make it with `{made_by}`")
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder, if it is there. A link is removed, never followed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        shutil.rmtree(path)
+
+
+def replace_dir(new: Path, final: Path) -> None:
+    """Put a finished folder in its place. A kill between the steps leaves `final` absent, never half written."""
+    old = final.with_name(f".{final.name}.old")
+    discard(old)
+    if final.exists():
+        final.rename(old)
+    new.rename(final)
+    discard(old)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an advisory lock for the block; waits for another process that holds it. The kernel drops it on a kill."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,1 @@
+"""The machine Ingot runs on: what is missing, and a private engine and registry where there is none."""

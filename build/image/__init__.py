@@ -1,0 +1,1 @@
+"""Plan to image: runs BuildKit, reads the OCI layout it leaves."""

@@ -1,0 +1,1 @@
+"""What the world answered: source, patches, toolchain and base, each proven and named by a hash."""

@@ -1,0 +1,1 @@
+"""What will be built: fingerprint, Dockerfile, bake file, labels and tags. Pure."""

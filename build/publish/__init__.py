@@ -1,0 +1,1 @@
+"""Verified image to registry: immutable tag, read back, moving tags."""

@@ -1,0 +1,1 @@
+"""Image to verdict: static proofs from the layout, running proofs in containers."""

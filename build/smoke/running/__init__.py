@@ -1,0 +1,1 @@
+"""Proofs that run the image; one file a check."""
