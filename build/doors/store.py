@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from cattrs import BaseValidationError, transform_error
+from cattrs.preconf.json import JsonConverter, make_converter
 
 from build.errors import BadRequest
+from build.recipe.refs import Commit, Digest
 
 __all__ = [
     "canonical_json",
     "discard",
     "locked",
     "read_artifact",
+    "read_known",
     "replace_dir",
     "sha256_file",
     "sha256_text",
@@ -28,6 +31,17 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+def _converter() -> JsonConverter:
+    converter = make_converter(forbid_extra_keys=True)
+    for kind in (Commit, Digest):
+        converter.register_structure_hook(kind, lambda value, to: to(value))
+        converter.register_unstructure_hook(kind, str)
+    return converter
+
+
+_CONVERTER = _converter()
 
 
 def canonical_json(value: object) -> str:
@@ -60,7 +74,7 @@ def write_text(path: Path, text: str) -> None:
 
 def to_data(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type)
     """Turn a dataclass into JSON's own types."""
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return _CONVERTER.unstructure(value)
 
 
 def write_artifact(path: Path, value: object) -> None:
@@ -75,14 +89,26 @@ def read_artifact(path: Path, kind: type[T], *, made_by: str) -> T:
         BadRequest: it is not there, or is not what this version of the pipeline writes.
     """
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        return _CONVERTER.structure(json.loads(path.read_bytes()), kind)
     except FileNotFoundError:
         message = f"{path} does not exist"
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        message = f"{path} is not readable: {key}: {first['msg']}"
+    except (BaseValidationError, ValueError) as error:
+        message = f"{path} is not what it should be: {'; '.join(_reasons(error))}"
     raise BadRequest(message, hint=f"make it with `{made_by}`")
+
+
+def _reasons(error: Exception) -> list[str]:
+    if isinstance(error, BaseValidationError):
+        return transform_error(error, path="")
+    return [str(error)]
+
+
+def read_known(path: Path, kind: type[T]) -> T | None:
+    """Read an artifact of an earlier run; None where there is none, or another version of the pipeline wrote it."""
+    try:
+        return _CONVERTER.structure(json.loads(path.read_bytes()), kind)
+    except (FileNotFoundError, BaseValidationError, ValueError):
+        return None
 
 
 def discard(path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["Commit", "Digest", "ImageRef", "TAG_MAX", "is_tag"]
+__all__ = ["TAG_MAX", "Commit", "Digest", "ImageRef", "is_tag"]
 
 TAG_MAX = 128
 """Longest tag a registry takes (OCI distribution specification 1.1, `<reference>` as a tag)."""

@@ -1,0 +1,248 @@
+"""Git, through GitPython. The one importer of `git`; turns git's words into ours and keeps bare mirrors of upstreams."""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import git
+from git.exc import GitCommandNotFound
+
+from build.errors import CommandFailed, ToolMissing, Unreachable, WorkFailed
+from build.recipe.refs import Commit
+
+__all__ = ["CommitMissing", "GitMirrors", "Submodule", "TreeIndex", "commit_folder"]
+
+_UNREACHABLE = re.compile(
+    r"could not resolve host|failed to connect|connection (?:refused|reset|timed out)|couldn't connect|unable to access|"
+    r"could not read from remote repository|does not appear to be a git repository|repository .* not found|"
+    r"operation timed out|network is unreachable|early eof|remote end hung up",
+    re.IGNORECASE,
+)
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "core.autocrlf",
+    "GIT_CONFIG_VALUE_0": "false",
+    "GIT_CONFIG_KEY_1": "gc.auto",
+    "GIT_CONFIG_VALUE_1": "0",
+    "LC_ALL": "C",
+}
+
+
+class CommitMissing(WorkFailed):
+    """The repository answered, and does not hold the commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submodule:
+    """A submodule as a commit records it."""
+
+    path: str
+    url: str
+    commit: Commit
+
+
+def _git(directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path | None = None
+         ) -> tuple[int, str, str]:
+    command = ["git", *arguments]
+    try:
+        with (stdin.open("rb") if stdin else open("/dev/null", "rb")) as source:  # noqa: PTH123
+            status, out, err = git.cmd.Git(directory).execute(
+                command, env={**_ENVIRONMENT, **(env or {})}, istream=source, with_extended_output=True,
+                with_exceptions=False, strip_newline_in_stdout=False, stdout_as_string=True,
+            )
+    except GitCommandNotFound as error:
+        message = "git is not installed"
+        raise ToolMissing(message, hint="install the distribution's package: git") from error
+    return int(status), str(out), str(err)
+
+
+def _must(directory: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    status, out, err = _git(directory, *arguments, env=env)
+    if status != 0:
+        raise CommandFailed(("git", *arguments), status, output=err or out)
+    return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeIndex:
+    """A git index of its own over a mirror: a tree is read into it, patches change it, files are written from it."""
+
+    mirror: Path
+    index: Path
+
+    @property
+    def _env(self) -> dict[str, str]:
+        return {"GIT_DIR": str(self.mirror), "GIT_INDEX_FILE": str(self.index)}
+
+    def read(self, tree: str) -> None:
+        """Fill the index from a commit or a tree."""
+        self.index.unlink(missing_ok=True)
+        _must(self.mirror, "read-tree", tree, env=self._env)
+
+    def import_folder(self, folder: Path) -> None:
+        """Fill the index from files on disk, byte for byte, ignoring .gitignore."""
+        self.index.unlink(missing_ok=True)
+        _must(folder, "add", "--all", "--force", ".", env={**self._env, "GIT_WORK_TREE": str(folder)})
+
+    def apply(self, patch: Path, *options: str) -> tuple[bool, str]:
+        """Apply a patch to the index. Returns whether it applied, and what git said about it."""
+        status, out, err = _git(
+            self.mirror, "apply", "--cached", "--verbose", "--whitespace=nowarn", *options, str(patch), env=self._env
+        )
+        return status == 0, out + err
+
+    def write_tree(self) -> str:
+        """Store the index as a tree object. Returns its id."""
+        return _must(self.mirror, "write-tree", env=self._env).strip()
+
+    def export(self, folder: Path) -> None:
+        """Write the files of the index below `folder`, which must be empty."""
+        folder.mkdir(parents=True, exist_ok=True)
+        _must(folder, "checkout-index", "--all", "--force", env={**self._env, "GIT_WORK_TREE": str(folder)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitMirrors:
+    """Bare mirrors of upstream repositories under one folder.
+
+    What was fetched once stays buildable: each pinned commit gets a ref of its own, so that a force-push upstream takes
+    nothing away.
+    """
+
+    root: Path
+    replacements: tuple[tuple[str, str], ...] = ()
+    """Prefixes of URLs and what stands for them (INGOT_GIT_MIRROR); git's own `insteadOf` is honoured by git itself."""
+
+    def location(self, url: str) -> str:
+        """Return where a URL is really fetched from."""
+        for prefix, replacement in self.replacements:
+            if url.startswith(prefix):
+                return replacement + url.removeprefix(prefix)
+        return url
+
+    def mirror(self, url: str) -> Path:
+        """Return the bare repository that mirrors `url`, made if it is not there."""
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rsplit("://", maxsplit=1)[-1]).strip("-").removesuffix(".git")
+        path = self.root / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.git"
+        if not (path / "HEAD").exists():
+            path.mkdir(parents=True, exist_ok=True)
+            _must(path, "init", "--bare", "--quiet", ".")
+        # Bytes as committed, whatever the tree's own attributes ask for: no line-end conversion, no filters.
+        attributes = path / "info" / "attributes"
+        attributes.parent.mkdir(exist_ok=True)
+        attributes.write_text("* -text -ident -filter -export-subst -export-ignore\n")
+        return path
+
+    def has(self, mirror: Path, commit: Commit) -> bool:
+        """Say whether the mirror holds the commit with its whole tree."""
+        status, _, _ = _git(mirror, "rev-parse", "--verify", "--quiet", f"refs/ingot/{commit}^{{tree}}")
+        return status == 0
+
+    def fetch(self, url: str, commit: Commit) -> Path:
+        """Make sure that the mirror of `url` holds `commit`; the network is asked only when it does not.
+
+        Raises:
+            Unreachable: the remote did not answer.
+            CommitMissing: it answered and has no such commit.
+        """
+        mirror = self.mirror(url)
+        if self.has(mirror, commit):
+            return mirror
+        where = self.location(url)
+        status, _, err = _git(mirror, "fetch", "--quiet", "--no-tags", "--depth=1", "--", where,
+                              f"+{commit}:refs/ingot/{commit}")
+        if status != 0 and not _UNREACHABLE.search(err):
+            # Servers may refuse to name a commit that is no branch's head: take everything and look again.
+            status, _, err = _git(mirror, "fetch", "--quiet", "--no-tags", "--", where, "+refs/*:refs/upstream/*")
+            if status == 0:
+                status, _, _ = _git(mirror, "update-ref", f"refs/ingot/{commit}", commit)
+                err = "" if status == 0 else "not our ref"
+        if status != 0:
+            self._refuse(url, where, commit, err)
+        return mirror
+
+    @staticmethod
+    def _refuse(url: str, where: str, commit: Commit, err: str) -> None:
+        if re.search(r"not our ref|couldn't find remote ref|not a valid SHA1|invalid object", err):
+            message = f"{url} has no commit {commit}"
+            raise CommitMissing(message, hint="a branch rewritten upstream? choose a commit that is still there")
+        host = urlsplit(where).hostname or where
+        last = (err.strip().splitlines() or ["no answer"])[-1]
+        message = f"cannot reach {host} for {url}: {last}"
+        raise Unreachable(
+            message,
+            hint="name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
+            "url.<base>.insteadOf",
+        )
+
+    def tree(self, mirror: Path, commit: Commit) -> str:
+        """Return the id of the commit's tree."""
+        return _must(mirror, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
+
+    def committed_at(self, mirror: Path, commit: Commit) -> str:
+        """Return the commit's date as RFC 3339 in UTC."""
+        return _must(mirror, "show", "--no-patch", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", commit,
+                     env={"TZ": "UTC"}).strip()
+
+    def submodules(self, mirror: Path, commit: Commit, *, base: str) -> tuple[Submodule, ...]:
+        """List the commit's submodules. Relative URLs are resolved against `base`."""
+        links = [line.split(None, 3) for line in
+                 _must(mirror, "ls-tree", "-r", "--full-tree", "-z", commit).split("\0") if line.startswith("160000 ")]
+        if not links:
+            return ()
+        listing = _must(mirror, "config", f"--blob={commit}:.gitmodules", "--null", "--list").split("\0")
+        settings = dict(item.partition("\n")[::2] for item in listing if item)
+        names = {path: key.removesuffix(".path") for key, path in settings.items() if key.endswith(".path")}
+        found = []
+        for _, _, commit_id, path in links:
+            with suppress(KeyError):
+                url = settings[f"{names[path]}.url"]
+                found.append(Submodule(path=path, url=_join(base, url), commit=Commit(commit_id)))
+                continue
+            message = f"the submodule {path} has no URL in .gitmodules"
+            raise WorkFailed(message)
+        return tuple(found)
+
+    def index(self, mirror: Path, index: Path) -> TreeIndex:
+        """Return an empty index over the mirror, kept in the file `index`."""
+        return TreeIndex(mirror=mirror, index=index)
+
+
+def _join(base: str, url: str) -> str:
+    if not url.startswith(("./", "../")):
+        return url
+    parts = base.rstrip("/").split("/")
+    for part in url.split("/"):
+        if part == "..":
+            parts.pop()
+        elif part not in {".", ""}:
+            parts.append(part)
+    return "/".join(parts)
+
+
+def commit_folder(folder: Path, repository: Path, *, branch: str, message: str, date: str) -> Commit:
+    """Commit a folder's files, as a commit without parent, to a branch of a bare repository made if it is not there.
+
+    Author, committer and date are constants: equal files give an equal commit id on every machine.
+    """
+    if not (repository / "HEAD").exists():
+        repository.mkdir(parents=True, exist_ok=True)
+        _must(repository, "init", "--bare", "--quiet", f"--initial-branch={branch}", ".")
+    (repository / "info").mkdir(exist_ok=True)
+    (repository / "info" / "attributes").write_text("* -text -ident -filter\n")
+    index = TreeIndex(mirror=repository, index=repository / f"index.{os.getpid()}")
+    index.import_folder(folder)
+    tree = index.write_tree()
+    index.index.unlink()
+    who = {"NAME": "Ingot", "EMAIL": "ingot@samples.ingot.invalid", "DATE": date}
+    env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
+    commit = Commit(_must(repository, "commit-tree", tree, "-m", message, env=env).strip())
+    _must(repository, "update-ref", f"refs/heads/{branch}", commit)
+    return commit

@@ -1,0 +1,170 @@
+"""What this host has and what it lacks, each with the command that mends it. Looks only; changes nothing."""
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from build.doors import process
+from build.errors import IngotError
+from build.host import private
+from build.host.engine import HostEngine, look_at_host
+from build.settings import Settings
+
+__all__ = ["Finding", "doctor", "parse_gpus", "parse_meminfo"]
+
+_GIB = 1 << 30
+_COMMAS = 2
+_DISK_GIB = 20
+"""A toolchain image, its wheels and one build."""
+_MEMORY_GIB = 6
+"""One nvcc of ggml's largest kernels takes up to 3 GB; below two of them a build crawls."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+
+
+def doctor(settings: Settings) -> tuple[Finding, ...]:
+    """Examine the host."""
+    host = look_at_host(settings)
+    return (
+        _python(sys.version_info[:3]),
+        _git(settings),
+        *engine_findings(settings, host, private_state(settings)),
+        _disk(settings.cache),
+        _memory(),
+        Finding(name="cores", ok=True, found=str(os.cpu_count() or 1)),
+        _bootstrap(settings),
+        _emulation(),
+        _gpu(settings),
+    )
+
+
+def private_state(settings: Settings) -> str:
+    """Say what the private engine is doing, in the status's own word."""
+    return private.status(settings).state
+
+
+def engine_findings(settings: Settings, host: HostEngine, state: str) -> tuple[Finding, ...]:
+    """Report which engine would be used. Pure: what was found is handed in."""
+    version = f"Docker {host.info.version}" if host.info else "none"
+    if not host.lacks:
+        assert host.builder is not None
+        store = (
+            "containerd image store" if host.builder.containerd_store else f"{host.builder.driver} builder"
+        )
+        return (
+            Finding(name="engine", ok=True, found=f"{version}, the host's"),
+            Finding(name="OCI export", ok=True, found=store),
+            Finding(name="buildx", ok=True, found=host.buildx),
+        )
+    stands_in = settings.engine != "host" and (state == "running" or os.geteuid() == 0)
+    found = f"{version}; {host.lacks}"
+    if stands_in:
+        used = f"the private engine {settings.engine_name} ({state}) is used"
+        return (
+            Finding(name="engine", ok=True, found=used),
+            Finding(name="host's engine", ok=True, found=found, mend=host.mend),
+        )
+    return (Finding(name="engine", ok=False, found=found, mend=host.mend),)
+
+
+def _python(version: tuple[int, ...]) -> Finding:
+    text = ".".join(map(str, version))
+    return Finding(
+        name="python",
+        ok=version >= (3, 11),
+        found=text,
+        mend="" if version >= (3, 11) else "install Python 3.11 or newer",
+    )
+
+
+def _git(settings: Settings) -> Finding:
+    try:
+        said = process.run(("git", "--version"), env={"PATH": settings.path}).stdout.strip()
+    except IngotError:
+        return Finding(name="git", ok=False, found="none", mend="apt-get install git")
+    return Finding(name="git", ok=True, found=said.removeprefix("git version "))
+
+
+def _disk(cache: Path) -> Finding:
+    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    free = shutil.disk_usage(there).free / _GIB
+    found = f"{free:.0f} GiB free at {there}"
+    if free >= _DISK_GIB:
+        return Finding(name="disk", ok=True, found=found)
+    return Finding(
+        name="disk", ok=False, found=found, mend=f"free {_DISK_GIB} GiB, or set INGOT_CACHE to another disk"
+    )
+
+
+def parse_meminfo(text: str) -> int | None:
+    """Find MemTotal in /proc/meminfo, in bytes."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def _memory() -> Finding:
+    file = Path("/proc/meminfo")
+    total = parse_meminfo(file.read_text()) if file.exists() else None
+    if total is None:
+        return Finding(name="memory", ok=True, found="unknown")
+    found = f"{total / _GIB:.1f} GiB"
+    if total >= _MEMORY_GIB * _GIB:
+        return Finding(name="memory", ok=True, found=found)
+    return Finding(
+        name="memory", ok=False, found=found, mend=f"{_MEMORY_GIB} GiB or more; INGOT_JOBS=1 until then"
+    )
+
+
+def _bootstrap(settings: Settings) -> Finding:
+    found = next(
+        (name for name in ("mmdebstrap", "debootstrap") if shutil.which(name, path=settings.path)), None
+    )
+    if found:
+        return Finding(name="base bootstrap", ok=True, found=found)
+    mend = "apt-get install mmdebstrap"
+    return Finding(
+        name="base bootstrap",
+        ok=True,
+        found="none; needed where the base's registry cannot be reached",
+        mend=mend,
+    )
+
+
+def _emulation() -> Finding:
+    folder = Path("/proc/sys/fs/binfmt_misc")
+    names = sorted(entry.name for entry in folder.glob("qemu-*")) if folder.is_dir() else []
+    return Finding(
+        name="emulation", ok=True, found=", ".join(names) or "none; not needed, builds cross-compile"
+    )
+
+
+def parse_gpus(text: str) -> tuple[str, ...]:
+    """Read `nvidia-smi --query-gpu=name,compute_cap,driver_version --format=csv,noheader`."""
+    rows = (
+        tuple(cell.strip() for cell in line.split(","))
+        for line in text.splitlines()
+        if line.count(",") == _COMMAS
+    )
+    return tuple(
+        f"{name}, sm_{capability.replace('.', '')}, driver {driver}" for name, capability, driver in rows
+    )
+
+
+def _gpu(settings: Settings) -> Finding:
+    query = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
+    try:
+        gpus = parse_gpus(process.run(query, env={"PATH": settings.path}, check=False, timeout_s=30).stdout)
+    except IngotError:
+        gpus = ()
+    return Finding(name="gpu", ok=True, found="; ".join(gpus) or "none; checks that need one are skipped")

@@ -1,0 +1,100 @@
+"""Plan to image: writes what was rendered, runs bake, reads the layout that it left. The bytes are BuildKit's alone."""
+
+import re
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from build.doors import store
+from build.doors.bakefile import BakeTarget, output_attribute
+from build.doors.buildx import narrated
+from build.doors.effects import Builder, Reporter
+from build.doors.progress import BuildEvent
+from build.image.layout import Layout, open_layout
+from build.image.model import BuiltImage
+from build.plan.model import ImagePlan
+
+__all__ = ["Phases", "build_image", "describe", "write_rendered"]
+
+_CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
+
+
+@dataclass(slots=True)
+class Phases:
+    """Gathers from BuildKit's events how long each stage took and how often the compile cache hit."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    hits: int = 0
+    misses: int = 0
+
+    def see(self, event: BuildEvent) -> None:
+        """Take one event."""
+        if event.kind == "done" and event.stage:
+            self.seconds[event.stage] = round(self.seconds.get(event.stage, 0.0) + event.seconds, 3)
+        if found := _CCACHE.search(event.text):
+            self.hits += int(found[1])
+            self.misses += int(found[2])
+
+
+def write_rendered(plan: ImagePlan, out: Path) -> None:
+    """Write the plan's rendered files below its folder; what an earlier plan left in the build context goes."""
+    store.discard(out / "context")
+    for path, text in plan.files:
+        store.write_text(out / path, text)
+
+
+def build_image(
+    plan: ImagePlan, out: Path, *, root: Path, builder: Builder, reporter: Reporter
+) -> BuiltImage:
+    """Build a plan's image into `out`/image and return what it is.
+
+    A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
+
+    Args:
+        root: the folder that paths in the bake file are relative to.
+
+    Raises:
+        BuildFailed: with the failing stage and the last lines of its log.
+    """
+    part = out / ".image.part"
+    store.discard(part)
+    (out / "image.json").unlink(missing_ok=True)
+    phases = Phases()
+    begun = time.monotonic()
+    whole = BakeTarget(name=plan.name, context="", output=str(part))
+    with narrated(reporter) as narrate:
+
+        def see(event: BuildEvent) -> None:
+            phases.see(event)
+            narrate(event)
+
+        builder.bake(
+            out / "docker-bake.json",
+            (plan.name,),
+            cwd=root,
+            log=out / "build.log",
+            on_event=see,
+            options=("--set", f"{plan.name}.output={output_attribute(whole)}"),
+        )
+    phases.seconds["total"] = round(time.monotonic() - begun, 3)
+    store.replace_dir(part, out / "image")
+    built = describe(plan, open_layout(out / "image"), phases, engine={"buildx": builder.version()})
+    store.write_artifact(out / "image.json", built)
+    return built
+
+
+def describe(plan: ImagePlan, layout: Layout, phases: Phases, *, engine: dict[str, str]) -> BuiltImage:
+    """Put together what image.json says. Pure."""
+    return BuiltImage(
+        recipe=plan.recipe.name,
+        variant=plan.variant,
+        fingerprint=plan.fingerprint,
+        digest=layout.digest,
+        config_digest=layout.config_digest,
+        platform=layout.platform,
+        size=sum(layer.size for layer in layout.layers),
+        layers=layout.layers,
+        seconds=phases.seconds,
+        compile_cache={"hits": phases.hits, "misses": phases.misses},
+        engine=engine,
+    )

@@ -1,0 +1,89 @@
+"""Source archives of the package index: fetched by hash, unpacked, never run. pip would execute the archive's own build code."""
+
+import hashlib
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from build.doors import process, store
+from build.doors.registry import download, simple_index
+from build.errors import BadRequest, CommandFailed, WorkFailed
+from build.recipe.model import SdistSource
+
+__all__ = ["Unpacked", "fetch_archive"]
+
+_PIP_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """An archive's project folder, for as long as it is looked at."""
+
+    folder: Path
+    newest: str
+    """The newest file time inside, RFC 3339 in UTC: an archive knows no commit date."""
+
+
+def index_url() -> str:
+    """Return the package index that pip is configured for on this machine."""
+    for key in ("global.index-url", "install.index-url", ":env:.index-url"):
+        try:
+            return process.run((sys.executable, "-m", "pip", "config", "get", key)).stdout.strip().rstrip("/") + "/"
+        except CommandFailed:
+            continue
+    return process.run((sys.executable, "-c", _PIP_INDEX)).stdout.strip().rstrip("/") + "/"
+
+
+@contextmanager
+def fetch_archive(source: SdistSource, cache: Path) -> Iterator[Unpacked]:
+    """Fetch a source archive by its hash and unpack its project folder for the block.
+
+    Raises:
+        Unreachable: the package index did not answer.
+        BadRequest: it has no archive with this hash, or the archive has no such folder.
+        WorkFailed: the bytes that came are not those of the hash.
+    """
+    path = cache / "archives" / f"{source.sha256}.tar.gz"
+    if not path.exists():
+        _fetch(source, path)
+    if (found := store.sha256_file(path)) != source.sha256:
+        message = f"{path} was changed: its hash is {found}, the recipe says {source.sha256}"
+        raise WorkFailed(message, hint="delete it; it is then fetched again")
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch, tarfile.open(path) as archive:
+        archive.extractall(scratch, filter="data")
+        newest = max((member.mtime for member in archive.getmembers() if member.isfile()), default=0)
+        roots = list(Path(scratch).iterdir())
+        folder = roots[0] / source.subdir if len(roots) == 1 else Path(scratch) / source.subdir
+        if not folder.is_dir():
+            message = f"{source.sdist} has no folder {source.subdir}"
+            raise BadRequest(message, hint="correct source.subdir")
+        stamp = datetime.fromtimestamp(newest, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        yield Unpacked(folder=folder, newest=stamp)
+
+
+def _fetch(source: SdistSource, path: Path) -> None:
+    package, _, version = source.sdist.partition("==")
+    for file in simple_index(index_url() + package.lower().replace("_", "-") + "/"):
+        if file.sha256 == source.sha256:
+            break
+    else:
+        message = f"the package index has no file of {package} with sha256 {source.sha256}"
+        raise BadRequest(message, hint=f"compare source.sha256 with the index's page of {package} {version}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    digest = hashlib.sha256()
+    with part.open("wb") as sink:
+        for chunk in download(file.url):
+            digest.update(chunk)
+            sink.write(chunk)
+    if digest.hexdigest() != source.sha256:
+        part.unlink()
+        message = f"{source.sdist}: the index served sha256 {digest.hexdigest()}, the recipe says {source.sha256}"
+        raise WorkFailed(message, hint="find out why before the pin is changed")
+    shutil.move(part, path)

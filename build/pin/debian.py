@@ -1,0 +1,81 @@
+"""Debian root file systems as images: from the registry by digest, or bootstrapped where no registry can be reached."""
+
+import os
+from pathlib import Path
+
+from build.doors import process
+from build.doors.bakefile import EPOCH
+from build.errors import ToolMissing
+from build.host.debian import Archive
+
+__all__ = ["bootstrap", "bootstrap_command", "installed"]
+
+_LEAN = tuple(
+    f"--dpkgopt=path-{rule}"
+    for rule in (
+        "exclude=/usr/share/doc/*",
+        "include=/usr/share/doc/*/copyright",
+        "exclude=/usr/share/man/*",
+        "exclude=/usr/share/info/*",
+        "exclude=/usr/share/locale/*",
+        "exclude=/usr/share/lintian/*",
+    )
+)
+
+_RESIDUE = (
+    "etc/hostname", "etc/resolv.conf", "etc/hosts", "etc/machine-id", "etc/apt/sources.list", "etc/apt/sources.list.d", "etc/apt/apt.conf.d/70debconf", "var/lib/apt", "var/cache/apt",
+    "var/log", "var/cache/ldconfig/aux-cache", "var/cache/debconf", "var/lib/dpkg/status-old",
+    "var/lib/dpkg/available", "var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old", "etc/passwd-", "etc/group-",
+    "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-", "var/lib/systemd",
+)
+"""What a bootstrapped root file system carries of the host and of the packaging that made it."""
+
+
+def bootstrap_command(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path) -> tuple[str, ...]:
+    """Write the mmdebstrap call: essential packages and the ones asked for, cleaned of the host.
+
+    `essential` leaves apt itself out: nothing is ever installed into what comes of this.
+    """
+    security = archive.uri.rstrip("/").removesuffix("/debian") + "/debian-security"
+    signed = f" [signed-by={archive.signed_by}]" if archive.signed_by else ""
+    remove = " ".join(f'"$1/{path}"' for path in _RESIDUE)
+    hooks = (
+        f"rm -rf {remove}",
+        'mkdir -p "$1/var/log" "$1/var/cache"',
+        # A user to run as, so that `whoami` and home directories work in the finished image.
+        'echo "app:x:10001:10001:app:/app:/usr/sbin/nologin" >> "$1/etc/passwd"; echo "app:x:10001:" >> "$1/etc/group"',
+    )
+    return (
+        "mmdebstrap", "--quiet", "--variant=essential", "--format=tar", "--mode=root", "--architectures=amd64", "--skip=output/dev",
+        f"--include={','.join(packages)}", *_LEAN, *(f"--customize-hook={hook}" for hook in hooks),
+        suite, str(tar),
+        f"deb{signed} {archive.uri} {suite} main",
+        f"deb{signed} {archive.uri} {suite}-updates main",
+        f"deb{signed} {security} {suite}-security main",
+    )
+
+
+def bootstrap(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path) -> None:
+    """Write a root file system as a tar archive, with mmdebstrap.
+
+    Raises:
+        ToolMissing: mmdebstrap is not installed, or this is not root.
+        CommandFailed: it failed; its own words say why.
+    """
+    if os.geteuid() != 0:
+        message = "bootstrapping a base needs root, and no registry with the pinned base could be reached"
+        raise ToolMissing(message, hint="run as root once, or make the registry reachable")
+    tar.parent.mkdir(parents=True, exist_ok=True)
+    environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C", "TZ": "UTC"}
+    process.run(bootstrap_command(archive, suite, packages, tar), env=environment,
+                hint="install the distribution's package: mmdebstrap")
+
+
+def installed(dpkg_status: str) -> tuple[str, ...]:
+    """List the packages of a dpkg status file as sorted `name=version`. Pure."""
+    found = []
+    for stanza in dpkg_status.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
+        if fields.get("Status", "").endswith(" installed"):
+            found.append(f"{fields['Package']}={fields['Version']}")
+    return tuple(sorted(found))

@@ -1,0 +1,68 @@
+"""The committed locks: one per CUDA version, one for Debian. Reading and checking them; pure but for the read."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from build.doors import store
+from build.errors import BadRequest
+
+__all__ = ["CudaLock", "DebianLock", "read_cuda_lock", "read_debian_lock"]
+
+_PINNED = re.compile(r"^([a-z0-9-]+)==([0-9.]+)(.*)$", re.MULTILINE)
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CudaLock:
+    """The wheels of one CUDA version."""
+
+    version: str
+    path: Path
+    sha256: str
+    """Hash of the lock's requirements, comments left out."""
+    wheels: tuple[tuple[str, str], ...]
+    """Name and version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianLock:
+    """Where the Debian root file systems come from."""
+
+    suite: str
+    image: str
+    """Image in a registry, without a host as docker reads it: `debian:bookworm-slim`."""
+    digest: str
+    toolchain_packages: tuple[str, ...]
+
+
+def read_cuda_lock(toolchains: Path, version: str) -> CudaLock:
+    """Read recipes/toolchains/cuda-<version>.txt.
+
+    Raises:
+        BadRequest: there is none, or a requirement in it is not locked by a hash.
+    """
+    path = toolchains / f"cuda-{version}.txt"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        known = sorted(file.stem.removeprefix("cuda-") for file in toolchains.glob("cuda-*.txt"))
+        message = f"no lock for CUDA {version}: {path} does not exist"
+        raise BadRequest(message, hint=f"locked versions: {', '.join(known)}; `nox -s pins -- {version}` adds one") from None
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    body = "\n".join(lines).replace("\\\n", " ")
+    wheels = []
+    for name, pinned, rest in _PINNED.findall(body):
+        if not _HASH.search(rest):
+            message = f"{path}: {name}=={pinned} is not locked by a hash"
+            raise BadRequest(message, hint=f"refresh it: nox -s pins -- {version}")
+        wheels.append((name, pinned))
+    if not wheels:
+        message = f"{path} names no wheel"
+        raise BadRequest(message, hint=f"refresh it: nox -s pins -- {version}")
+    return CudaLock(version=version, path=path, sha256=store.sha256_text(body), wheels=tuple(wheels))
+
+
+def read_debian_lock(toolchains: Path) -> DebianLock:
+    """Read recipes/toolchains/debian.json. Raises BadRequest."""
+    return store.read_artifact(toolchains / "debian.json", DebianLock, made_by="nox -s pins -- debian")

@@ -1,0 +1,63 @@
+"""The pin: what was proven about the world before anything is built. Frozen, pure."""
+
+from dataclasses import dataclass
+
+from build.recipe.refs import Digest
+
+__all__ = ["PatchProof", "Pin", "PinnedImage", "PinnedSource"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchProof:
+    """What applying one patch to the pinned source did."""
+
+    file: str
+    sha256: str
+    verdict: str
+    """`clean`, or `offset N` lines."""
+    touches: tuple[str, ...]
+    """Files it changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedSource:
+    """The source, proven: what it is, and the hash of exactly the files that are compiled."""
+
+    url: str
+    commit: str
+    committed_at: str
+    """RFC 3339 in UTC; the image's creation date."""
+    tree: str
+    """Git tree id before patches."""
+    patched_tree: str
+    """Git tree id with all patches applied; names the export below the cache."""
+    archive_sha256: str = ""
+    submodules: tuple[tuple[str, str], ...] = ()
+    """Path and commit."""
+    patches: tuple[PatchProof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedImage:
+    """An image the build starts from: toolchain or base."""
+
+    lock: str
+    """Hash of everything it is made from that is written down; its name below the cache."""
+    digest: Digest
+    """Manifest digest of the layout that is there."""
+    origin: str
+    """`registry: <reference>` or `bootstrapped: debian/<suite>`."""
+    packages: tuple[str, ...]
+    """Debian packages as `name=version`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A recipe's pin."""
+
+    recipe: str
+    inputs: str
+    """Hash of what the recipe and its locks asked for; a later run with the same need not ask the world again."""
+    source: PinnedSource
+    toolchain: PinnedImage
+    base: PinnedImage

@@ -1,0 +1,37 @@
+"""The plan: everything a build, a smoke test and a push need to know. Once it exists nobody reads the recipe again."""
+
+from dataclasses import dataclass
+
+from build.pin.model import Pin
+from build.recipe.model import Recipe
+
+__all__ = ["ImagePlan", "directory_name"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePlan:
+    """One image that is to be."""
+
+    recipe: Recipe
+    """With the variant's overrides merged and placeholders filled in."""
+    variant: str
+    """Empty for the recipe itself."""
+    pin: Pin
+    fingerprint: str
+    """Hex SHA-256 over everything that decides the image's bytes."""
+    tag: str
+    """The immutable tag."""
+    moving_tags: tuple[str, ...]
+    labels: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...]
+    """Rendered files below out/<recipe>/: path and text. Dockerfile, bake file, scripts."""
+
+    @property
+    def name(self) -> str:
+        """Name of the folder below out/ and of the bake target: `<recipe>` or `<recipe>+<variant>`."""
+        return directory_name(self.recipe.name, self.variant)
+
+
+def directory_name(recipe: str, variant: str) -> str:
+    """Return the name of the folder below out/ that holds an image's artifacts."""
+    return f"{recipe}+{variant}" if variant else recipe

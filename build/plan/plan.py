@@ -1,0 +1,94 @@
+"""Recipe and pin to plan: fills in, renders, fingerprints, names. Reads templates; writes nothing."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from build.doors.bakefile import BakeTarget, bake_json
+from build.pin.model import Pin
+from build.plan.fingerprint import fingerprint, inputs
+from build.plan.model import ImagePlan, directory_name
+from build.plan.render import render_context, render_dockerfile
+from build.plan.tags import immutable_tag, labels, moving_tags
+from build.recipe.model import CMakeOption, Origin, Recipe, SmokeEndpoint, Step
+from build.recipe.placeholders import fill
+
+__all__ = ["Places", "filled", "make_plan"]
+
+
+
+class Places:
+    """Where the things that a bake file names lie, as text for the file: relative to the root wherever possible."""
+
+    def __init__(self, *, root: Path, out: Path, source: Path, toolchain: Path, base: Path) -> None:
+        self._root = root
+        self.out = self.text(out)
+        self.source = self.text(source)
+        self.toolchain = self.text(toolchain)
+        self.base = self.text(base)
+
+    def text(self, path: Path) -> str:
+        """Write a path as bake, called from the root, reads it."""
+        if path.is_relative_to(self._root):
+            return os.fspath(path.relative_to(self._root))
+        return os.fspath(path)
+
+
+def filled(recipe: Recipe) -> Recipe:
+    """Fill in every placeholder that the pin knows. `{model}` and `{port}` stay for the day the image runs."""
+
+    def text(value: str) -> str:
+        return fill(value, recipe, model="{model}", port="{port}")
+
+    def options(cmake: tuple[CMakeOption, ...]) -> tuple[CMakeOption, ...]:
+        return tuple(replace(option, value=text(option.value)) for option in cmake)
+
+    def step(one: Step) -> Step:
+        return replace(one, cmake=options(one.cmake))
+
+    smoke = replace(
+        recipe.smoke,
+        version=text(recipe.smoke.version),
+        endpoints=tuple(SmokeEndpoint(path=one.path, expect=text(one.expect)) for one in recipe.smoke.endpoints),
+    )
+    return replace(
+        recipe,
+        image=replace(recipe.image, tags=tuple(text(tag) for tag in recipe.image.tags)),
+        cmake=options(recipe.cmake),
+        steps=tuple(step(one) for one in recipe.steps),
+        smoke=smoke,
+        origin=Origin(file=recipe.origin.file),
+    )
+
+
+def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places: Places) -> ImagePlan:
+    """Plan one image.
+
+    Args:
+        recipe: with the variant's overrides merged (recipe.effective).
+        places: for the bake file alone; no path decides the fingerprint.
+    """
+    whole = filled(recipe)
+    files = {"Dockerfile": render_dockerfile(templates, whole, toolchain_lock=pin.toolchain.lock)}
+    files |= {f"context/{path}": text for path, text in render_context(templates).items()}
+    named = labels(whole, variant, pin)
+    print_ = fingerprint(inputs(whole, variant, pin, files, named))
+    named["ingot.fingerprint"] = print_
+    name = directory_name(recipe.name, variant)
+    target = BakeTarget(
+        name=name,
+        context=f"{places.out}/context",
+        dockerfile="../Dockerfile",
+        output=f"{places.out}/image",
+        contexts=(
+            ("toolchain", f"oci-layout://{places.toolchain}@{pin.toolchain.digest}"),
+            ("base", f"oci-layout://{places.base}@{pin.base.digest}"),
+            ("source", places.source),
+        ),
+        labels=tuple(sorted(named.items())),
+    )
+    files["docker-bake.json"] = bake_json(target)
+    return ImagePlan(
+        recipe=whole, variant=variant, pin=pin, fingerprint=print_, tag=immutable_tag(whole, variant, print_),
+        moving_tags=moving_tags(whole, variant), labels=tuple(sorted(named.items())), files=tuple(sorted(files.items())),
+    )

@@ -1,0 +1,39 @@
+"""The tags of an image: the immutable one's grammar and the moving ones'. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from build.recipe.model import Recipe
+from build.recipe.placeholders import fill
+
+__all__ = ["immutable_tag", "looks_immutable", "moving_tags"]
+
+_IMMUTABLE = re.compile(r".+-cu[0-9]+-sm[0-9]+[a-z]?(-[0-9]+[a-z]?)*(-[a-z0-9-]+)?-[0-9a-f]{12}")
+
+
+def immutable_tag(recipe: Recipe, variant: str, fingerprint: str) -> str:
+    """Return `<version>-cu130-sm120a[-<variant>]-<fingerprint:12>`, of an effective recipe.
+
+    Several architectures are joined by `-`, each number once, in the recipe's order.
+    """
+    toolchain = recipe.toolchain
+    numbers = dict.fromkeys(name.partition("-")[0] for name in toolchain.architectures)
+    parts = [
+        recipe.source.version,
+        "cu" + toolchain.cuda.replace(".", ""),
+        "sm" + "-".join(numbers),
+        *([variant] if variant else []),
+        fingerprint[:12],
+    ]
+    return "-".join(parts)
+
+
+def looks_immutable(tag: str) -> bool:
+    """Say whether a tag could be taken for one that never moves."""
+    return _IMMUTABLE.fullmatch(tag) is not None
+
+
+def moving_tags(recipe: Recipe, variant: str, tags: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Return the recipe's moving tags, filled in, as this variant bears them."""
+    chosen = recipe.image.tags if tags is None else tags
+    return tuple(fill(tag, recipe) + (f"-{variant}" if variant else "") for tag in chosen)

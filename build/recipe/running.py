@@ -1,0 +1,168 @@
+"""Rules about how the image runs and what it must show: runtime, serve, smoke. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from build.recipe.model import Family, Healthcheck, Recipe, Runtime, Smoke, SmokeModel
+from build.recipe.placeholders import RUN_TIME, placeholder_findings, without
+from build.recipe.words import Finding, path_findings, plain, probe, quoted, repeated, within
+
+__all__ = ["running_findings"]
+
+_ENV = re.compile(r"[A-Z_][A-Z0-9_]*")
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_DRIVER = re.compile(r"(nvidia|libnvidia|libcuda|cuda-drivers|cuda-compat)([0-9.-].*|[a-z]*[0-9.-].*)?")
+_MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_USER = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
+_HTTP_PATH = "A-Za-z0-9_./~-"
+_REFUSED_ENV = {
+    "NVIDIA_DISABLE_REQUIRE": "would hide that the host's driver is too old",
+}
+_SECRET = re.compile(r".*(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|APIKEY)")
+_ID_MAX = 2**31 - 1
+_PORT_MAX = 65535
+_EXIT_MAX = 255
+_DAY_S = 86400
+
+
+def running_findings(recipe: Recipe) -> Iterator[Finding]:
+    """Find what is wrong with how the recipe's image is started and tested."""
+    yield from _runtime(recipe.runtime)
+    yield from _arguments("serve.args", recipe.serve.args, recipe)
+    yield from _smoke(recipe)
+
+
+def _runtime(runtime: Runtime) -> Iterator[Finding]:
+    if not runtime.entrypoint:
+        yield Finding("runtime.entrypoint", "is empty", "for example [/app/llama-server]")
+    for index, word in enumerate(runtime.entrypoint):
+        key = f"runtime.entrypoint.{index}"
+        yield from plain(key, word) if index else path_findings(key, word, absolute=True)
+    yield from path_findings("runtime.workdir", runtime.workdir, absolute=True)
+    yield from _between("runtime.port", runtime.port, 1, _PORT_MAX)
+    yield from _user(runtime.user)
+    yield from _env(runtime.env)
+    yield from _packages(runtime.packages)
+    yield from _healthcheck(runtime.healthcheck, runtime.packages)
+
+
+def _between(key: str, number: int, low: int, high: int) -> Iterator[Finding]:
+    if not low <= number <= high:
+        yield Finding(key, f"{number} is out of range", f"{low} to {high}")
+
+
+def _user(user: str) -> Iterator[Finding]:
+    match = _USER.fullmatch(user)
+    if not match:
+        what = "is root" if user.partition(":")[0] == "root" else "is not a numeric uid:gid"
+        yield Finding("runtime.user", f"{quoted(user)} {what}", "for example 10001:10001")
+    elif not all(0 < int(number) <= _ID_MAX for number in match.groups()):
+        what = "is root" if 0 in map(int, match.groups()) else "is out of range"
+        yield Finding("runtime.user", f"{quoted(user)} {what}", "for example 10001:10001")
+
+
+def _env(env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    for name, value in env:
+        key = f"runtime.env.{name}"
+        if not _ENV.fullmatch(name):
+            yield Finding(key, f"{quoted(name)} is not the name of a variable", "capitals, digits and _")
+        elif name.startswith("LD_"):
+            yield Finding(key, "changes which libraries are loaded", "the image finds its own by $ORIGIN")
+        elif name in _REFUSED_ENV:
+            yield Finding(key, _REFUSED_ENV[name], "leave it to who runs the image")
+        elif _SECRET.fullmatch(name):
+            yield Finding(key, "looks like a secret, and an image is public", "set it where the image is run")
+        yield from plain(key, value)
+
+
+def _packages(packages: Sequence[str]) -> Iterator[Finding]:
+    yield from repeated("runtime.packages", packages)
+    for index, name in enumerate(packages):
+        key = f"runtime.packages.{index}"
+        if not _DEBIAN.fullmatch(name):
+            yield Finding(key, f"{quoted(name)} is not the name of a Debian package", "for example libgomp1")
+        elif _DRIVER.fullmatch(name):
+            message = f"{quoted(name)} is part of the driver, which the host brings"
+            yield Finding(key, message, "leave it out")
+
+
+def _healthcheck(healthcheck: Healthcheck | None, packages: Sequence[str]) -> Iterator[Finding]:
+    if healthcheck is None:
+        return
+    yield from _http_path("runtime.healthcheck.path", healthcheck.path)
+    yield from _between("runtime.healthcheck.start_period_s", healthcheck.start_period_s, 1, _DAY_S)
+    yield from _between("runtime.healthcheck.interval_s", healthcheck.interval_s, 1, _DAY_S)
+    if "curl" not in packages:
+        hint = "add curl, or write healthcheck: none"
+        yield Finding("runtime.packages", "has no curl, which the health check calls", hint)
+
+
+def _http_path(key: str, path: str) -> Iterator[Finding]:
+    if not path.startswith("/"):
+        yield Finding(key, f"{quoted(path)} is not an absolute path", "for example /health")
+    yield from plain(key, path, allowed=_HTTP_PATH)
+
+
+def _arguments(key: str, words: Sequence[str], recipe: Recipe) -> Iterator[Finding]:
+    for index, word in enumerate(words):
+        path = f"{key}.{index}"
+        yield from placeholder_findings(path, word, recipe.source, run_time=RUN_TIME)
+        yield from plain(path, without(word), also=" and {placeholders}", whole=word)
+
+
+def _groups(key: str, groups: Sequence[str]) -> Iterator[Finding]:
+    """Argument groups are words with single blanks between. They are parsed, not run: nothing is filled in."""
+    yield from repeated(key, groups)
+    for index, group in enumerate(groups):
+        path = f"{key}.{index}"
+        if group != " ".join(group.split()):
+            yield Finding(
+                path, f"{quoted(group)} has more blanks than one between words", "write single blanks"
+            )
+        if not group.startswith("-"):
+            yield Finding(
+                path, f"{quoted(group)} does not begin with an option", "for example '--spec-type mtp'"
+            )
+        yield from plain(path, group.replace(" ", ""), also=" and single blanks", whole=group)
+
+
+def _smoke(recipe: Recipe) -> Iterator[Finding]:
+    smoke = recipe.smoke
+    yield from _text("smoke.version", smoke.version, recipe)
+    yield from _groups("smoke.flags", smoke.flags)
+    yield from _groups("smoke.refused", smoke.refused)
+    for index, endpoint in enumerate(smoke.endpoints):
+        key = f"smoke.endpoints.{index}"
+        yield from _http_path(f"{key}.path", endpoint.path)
+        yield from _text(f"{key}.expect", endpoint.expect, recipe)
+    yield from _arguments("smoke.args", smoke.args, recipe)
+    yield from _between("smoke.sigterm_exit", smoke.sigterm_exit, 0, _EXIT_MAX)
+    yield from _model(smoke)
+    yield from _imports(recipe)
+
+
+def _text(key: str, text: str, recipe: Recipe) -> Iterator[Finding]:
+    yield from within(key, text)
+    yield from placeholder_findings(key, text, recipe.source)
+    yield from probe(key, text)
+
+
+def _model(smoke: Smoke) -> Iterator[Finding]:
+    asks = any("{model}" in word for word in smoke.args)
+    if asks and smoke.model is SmokeModel.NONE:
+        yield Finding("smoke.args", "uses {model}, but smoke.model is none", "write smoke.model: gguf-llama")
+    if smoke.args and not asks and smoke.model is not SmokeModel.NONE:
+        message = f"never uses {{model}}, so smoke.model '{smoke.model}' is not loaded"
+        yield Finding("smoke.args", message, "add [-m, '{model}']")
+
+
+def _imports(recipe: Recipe) -> Iterator[Finding]:
+    imports = recipe.smoke.imports
+    yield from repeated("smoke.imports", imports)
+    if imports and recipe.family is not Family.PYTHON:
+        yield Finding("smoke.imports", f"a {recipe.family} image has no Python", "leave it out")
+    for index, name in enumerate(imports):
+        if not _MODULE.fullmatch(name):
+            key = f"smoke.imports.{index}"
+            yield Finding(key, f"{quoted(name)} is not the name of a module", "for example vllm.engine")
+        yield from within(f"smoke.imports.{index}", name)

@@ -1,0 +1,233 @@
+"""What the environment decides: where things go, which engine and registry. Parsed once; must not read a file."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from build.errors import BadRequest
+
+__all__ = ["SETTINGS", "BaseChoice", "EngineChoice", "Mirror", "Namespace", "Setting", "Settings", "from_env"]
+
+EngineChoice = Literal["auto", "host", "private"]
+BaseChoice = Literal["auto", "registry", "bootstrap"]
+
+_HOST = re.compile(
+    r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
+)
+_PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_RESERVED = "packages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One line of the settings table in the README."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(name=name, default=default, meaning=meaning)
+    for name, default, meaning in (
+        ("INGOT_OUT", "out", "folder of the artifacts; relative to the repository"),
+        (
+            "INGOT_CACHE",
+            ".cache/ingot",
+            "folder of mirrors, wheels and the private engine; relative to the repository",
+        ),
+        ("INGOT_REGISTRY", "", "where images are pushed, host/namespace"),
+        (
+            "INGOT_GIT_MIRROR",
+            "",
+            "prefix=replacement pairs, parted by blanks or commas, for source repositories",
+        ),
+        (
+            "INGOT_ENGINE",
+            "auto",
+            "auto: the host's engine if it can export OCI, else a private one; host; private",
+        ),
+        ("INGOT_ENGINE_NAME", "main", "which private engine; each name has its own socket, network and data"),
+        ("INGOT_BUILDER", "", "buildx builder to build with; BUILDX_BUILDER is honoured where it is not set"),
+        (
+            "INGOT_BASE",
+            "auto",
+            "auto: the base from its registry, bootstrapped if unreachable; registry; bootstrap",
+        ),
+        ("INGOT_JOBS", "", "upper limit of compile jobs; without it cores and memory decide"),
+        ("DOCKER_HOST", "", "the host's engine, as the docker command understands it"),
+        ("DOCKER_CONFIG", "~/.docker", "docker's configuration, with the credentials for push"),
+        ("NO_COLOR", "", "any value: no colours"),
+        ("FORCE_COLOR", "", "any value: colours without a terminal too"),
+    )
+)
+"""Every variable that a user may set, in the order of the README."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """Where images live in a registry: `host[:port]/namespace`."""
+
+    host: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.path}"
+
+    @property
+    def plain_http(self) -> bool:
+        """Only loopback is spoken to without TLS."""
+        return _LOOPBACK.fullmatch(self.host) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Repository addresses that start with `prefix` are fetched from `replacement` instead."""
+
+    prefix: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The environment's decisions, in types."""
+
+    root: Path
+    out: Path
+    cache: Path
+    home: Path
+    path: str
+    """PATH, to put an engine's programs in front of it."""
+    runtime_dir: str = ""
+    """XDG_RUNTIME_DIR, for sockets where /run is not ours to write."""
+    temp_dir: str = "/tmp"  # noqa: S108  (the convention; TMPDIR wins)
+    registry: Namespace | None = None
+    git_mirrors: tuple[Mirror, ...] = ()
+    builder: str = ""
+    engine: EngineChoice = "auto"
+    engine_name: str = "main"
+    base: BaseChoice = "auto"
+    jobs: int | None = None
+    docker_host: str = ""
+    docker_config: Path
+    docker_tls: tuple[tuple[str, str], ...] = ()
+    """DOCKER_TLS_VERIFY and DOCKER_CERT_PATH, where DOCKER_HOST is a TCP address."""
+    color: bool | None = None
+    """None: the terminal decides."""
+    ci: bool = False
+    github: bool = False
+    """Runs as a GitHub Actions job: fold groups are understood."""
+    step_summary: Path | None = None
+
+
+def from_env(env: Mapping[str, str], root: Path) -> Settings:
+    """Read the settings out of an environment. `root` is the repository.
+
+    Raises:
+        BadRequest: a value cannot be understood; the message names the variable.
+    """
+    home = Path(env.get("HOME") or "/")
+    summary = env.get("GITHUB_STEP_SUMMARY", "")
+    return Settings(
+        root=root,
+        out=_folder(env.get("INGOT_OUT", ""), root / "out", root=root, home=home),
+        cache=_folder(env.get("INGOT_CACHE", ""), root / ".cache" / "ingot", root=root, home=home),
+        home=home,
+        path=env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        runtime_dir=env.get("XDG_RUNTIME_DIR", ""),
+        temp_dir=env.get("TMPDIR") or "/tmp",  # noqa: S108
+        registry=_namespace(env.get("INGOT_REGISTRY", "").strip()),
+        git_mirrors=_mirrors(env.get("INGOT_GIT_MIRROR", "")),
+        builder=env.get("INGOT_BUILDER") or env.get("BUILDX_BUILDER") or "",
+        engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),
+        engine_name=_engine_name(env.get("INGOT_ENGINE_NAME") or "main"),
+        base=cast("BaseChoice", _one_of("INGOT_BASE", env, get_args(BaseChoice))),
+        jobs=_jobs(env.get("INGOT_JOBS", "").strip()),
+        docker_host=env.get("DOCKER_HOST", ""),
+        docker_config=_folder(env.get("DOCKER_CONFIG", ""), home / ".docker", root=root, home=home),
+        docker_tls=tuple(
+            (name, env[name]) for name in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH") if env.get(name)
+        ),
+        color=_color(env),
+        ci=_flag(env, "CI"),
+        github=_flag(env, "GITHUB_ACTIONS"),
+        step_summary=Path(summary) if summary else None,
+    )
+
+
+def _folder(text: str, default: Path, *, root: Path, home: Path) -> Path:
+    if not text:
+        return default
+    if text == "~" or text.startswith("~/"):
+        return home / text[2:]
+    return root / text
+
+
+def _namespace(text: str) -> Namespace | None:
+    if not text:
+        return None
+    host, _, path = text.rstrip("/").partition("/")
+    if "://" in text:
+        message = f"INGOT_REGISTRY is '{text}': a registry is named without a scheme"
+        raise BadRequest(message, hint=f"INGOT_REGISTRY={text.split('://', 1)[1] or 'ghcr.io/your-name'}")
+    if not _HOST.fullmatch(host):
+        message = f"INGOT_REGISTRY is '{text}': '{host}' is not the name of a registry host"
+        raise BadRequest(message, hint="name the host too, e.g. INGOT_REGISTRY=docker.io/your-name")
+    if not _PATH.fullmatch(path):
+        message = f"INGOT_REGISTRY is '{text}': there is no namespace of lower-case words after the host"
+        raise BadRequest(message, hint=f"INGOT_REGISTRY={host}/your-name")
+    return Namespace(host=host, path=path)
+
+
+def _mirrors(text: str) -> tuple[Mirror, ...]:
+    mirrors = []
+    for pair in re.split(r"[\s,]+", text.strip()):
+        if not pair:
+            continue
+        prefix, equals, replacement = pair.partition("=")
+        if not (prefix and equals and replacement):
+            message = f"INGOT_GIT_MIRROR has '{pair}', which is not prefix=replacement"
+            raise BadRequest(message, hint="INGOT_GIT_MIRROR='https://github.com/=/srv/git/'")
+        mirrors.append(Mirror(prefix=prefix, replacement=replacement))
+    return tuple(mirrors)
+
+
+def _one_of(name: str, env: Mapping[str, str], known: tuple[str, ...]) -> str:
+    value = env.get(name) or known[0]
+    if value not in known:
+        message = f"{name} is '{value}'"
+        raise BadRequest(message, hint=f"one of {', '.join(known)}")
+    return value
+
+
+def _engine_name(text: str) -> str:
+    if not _NAME.fullmatch(text) or text == _RESERVED:
+        message = f"INGOT_ENGINE_NAME is '{text}'"
+        raise BadRequest(
+            message, hint=f"lower-case letters, digits and dashes, at most 32, not '{_RESERVED}'"
+        )
+    return text
+
+
+def _jobs(text: str) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
+        message = f"INGOT_JOBS is '{text}'"
+        raise BadRequest(message, hint="a whole number of at least 1, or nothing")
+    return int(text)
+
+
+def _color(env: Mapping[str, str]) -> bool | None:
+    """Decide as no-color.org and force-color.org say: any non-empty value counts."""
+    if env.get("NO_COLOR"):
+        return False
+    return True if env.get("FORCE_COLOR") else None
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    return env.get(name, "").lower() not in {"", "0", "false"}

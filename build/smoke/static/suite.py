@@ -1,0 +1,133 @@
+"""Runs every static check over one pass through an image's layers."""
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from build.errors import IngotError
+from build.image.layout import BrokenLayout, Layout
+from build.image.rootfs import ELF_MAGIC, open_rootfs
+from build.image.tree import Rootfs
+from build.smoke.model import CheckResult, Expectations, Outcome
+from build.smoke.static import (
+    closure,
+    driver_boundary,
+    gpu_code,
+    labels,
+    link_facts,
+    residue,
+    timestamps,
+    user,
+)
+from build.smoke.static.elf import BrokenElfError, Elf, read_elf
+from build.smoke.static.image import StaticCheck, StaticImage, Verdict
+
+__all__ = ["CHECKS", "LAYOUT", "NAMES", "run_static"]
+
+LAYOUT: Final = "layout"
+"""The first result: the layers are whole and what their digests say. Without it nothing else can be looked at."""
+
+CHECKS: Final[tuple[StaticCheck, ...]] = (
+    closure.CHECK,
+    driver_boundary.CHECK,
+    link_facts.CHECK,
+    gpu_code.CHECK,
+    labels.CHECK,
+    user.CHECK,
+    residue.CHECK,
+    timestamps.CHECK,
+)
+
+NAMES: Final = (LAYOUT, *(check.name for check in CHECKS))
+"""What `run_static` returns, in order."""
+
+_TEXTS: Final = re.compile(
+    r"etc/(?:passwd-?|shadow-?|group|hostname|hosts|resolv\.conf|machine-id|os-release|environment|profile|fstab)"
+    r"|etc/ld\.so\.(?:conf|cache|preload)|etc/ld\.so\.conf\.d/.+|etc/apt/.+|etc/profile\.d/.+|usr/lib/os-release"
+    r"|var/lib/dbus/machine-id|var/lib/dpkg/(?:status(?:\.d/.+)?|arch)|var/log/.+|root/.+|home/.+|run/.+"
+)
+_LARGEST_TEXT: Final = 16 << 20
+
+
+def run_static(
+    layout: Layout,
+    expect: Expectations,
+    *,
+    host_words: tuple[str, ...] = (),
+    scratch: Path | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[CheckResult, ...]:
+    """Run all static checks; each layer is read once.
+
+    Args:
+        layout: the image.
+        expect: what the recipe promises.
+        host_words: names of the build host that must stand nowhere: its own, the user's home, the checkout.
+        scratch: where ELF files are put while they are looked at, as many bytes as the image has of them.
+        clock: for the seconds of each result.
+    """
+    started = clock()
+    try:
+        with open_rootfs(layout, keep=_is_wanted, scratch=scratch) as rootfs:
+            image = _examine(layout, rootfs, host_words)
+            detail = {"entries": rootfs.count, "layers": len(layout.layers), "elf_files": len(image.elves)}
+            first = CheckResult(name=LAYOUT, outcome=Outcome.PASSED, seconds=clock() - started, detail=detail)
+            return (first, *(_result(check, image, expect, clock) for check in CHECKS))
+    except BrokenLayout as error:
+        failed = CheckResult(
+            name=LAYOUT, outcome=Outcome.FAILED, reason=error.message, seconds=clock() - started
+        )
+    reason = "the layout cannot be read"
+    return (
+        failed,
+        *(CheckResult(name=check.name, outcome=Outcome.SKIPPED, reason=reason) for check in CHECKS),
+    )
+
+
+def _is_wanted(path: str, size: int, head: bytes) -> bool:
+    return head == ELF_MAGIC or (size <= _LARGEST_TEXT and _TEXTS.fullmatch(path) is not None)
+
+
+def _examine(layout: Layout, rootfs: Rootfs, host_words: tuple[str, ...]) -> StaticImage:
+    elves: dict[str, Elf] = {}
+    broken: dict[str, str] = {}
+    known: dict[Path, Elf | str] = {}
+    for entry in rootfs:
+        if entry.content is None or entry.head != ELF_MAGIC:
+            continue
+        if entry.content not in known:
+            known[entry.content] = _read(entry.content)
+        facts = known[entry.content]
+        if isinstance(facts, str):
+            broken[entry.path] = facts
+        else:
+            elves[entry.path] = facts
+    return StaticImage(config=layout.config, rootfs=rootfs, elves=elves, broken=broken, host_words=host_words)
+
+
+def _read(path: Path) -> Elf | str:
+    try:
+        return read_elf(path)
+    except BrokenElfError as error:
+        return str(error)
+
+
+def _result(
+    check: StaticCheck, image: StaticImage, expect: Expectations, clock: Callable[[], float]
+) -> CheckResult:
+    started = clock()
+    try:
+        verdict = check.run(image, expect)
+    except IngotError as error:
+        verdict = Verdict(findings=(error.message,))
+    except Exception as error:  # noqa: BLE001  (a check that cannot be carried out is a check that did not pass)
+        verdict = Verdict(findings=(f"the check itself failed: {type(error).__name__}: {error}",))
+    return CheckResult(
+        name=check.name,
+        outcome=Outcome.FAILED if verdict.findings else Outcome.PASSED,
+        reason="\n".join(verdict.findings),
+        seconds=clock() - started,
+        detail=verdict.detail,
+    )

@@ -1,0 +1,182 @@
+"""Ingot: declarative recipes become CUDA runtime images that are proven before they are pushed.
+
+`./noxw -s demo` shows the whole road on a fresh machine, `./noxw -s tests` runs every test.
+Sessions only call `python -m build <verb>`, which works without nox too; words after `--` are its arguments.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.02.09"
+
+ROOT = Path(__file__).resolve().parent
+OWN = Path(sys.prefix).resolve() == ROOT / ".venv"
+"""Started by ./noxw: its venv holds the lock already, sessions use it as it is."""
+
+nox.options.default_venv_backend = "none" if OWN else "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+
+OFFLINE = ("tests/unit", "tests/golden", "tests/sample")
+SCRIPTS = ("noxw", ".ci/run")
+END_S = 60.0
+"""nox kills an interrupted command after 0.3 s; a build needs longer to take its containers with it."""
+
+
+def python(session: nox.Session, *words: str) -> None:
+    """Run this repository's Python with the locked packages; the only place that does."""
+    programs = Path(sys.executable).parent
+    if session.venv_backend != "none":
+        session.install("--require-hashes", "--requirement", str(ROOT / "requirements.txt"), silent=True)
+        programs = Path(session.bin)
+    env = {
+        "PYTHONPATH": str(ROOT),
+        "PATH": os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath))),
+    }
+    session.run(
+        str(programs / "python"),
+        *words,
+        env=env,
+        external=True,
+        interrupt_timeout=END_S,
+        terminate_timeout=END_S,
+    )
+
+
+def verb(session: nox.Session, *words: str) -> None:
+    """Run a verb of the pipeline with the session's arguments."""
+    python(session, "-m", "build", *words, *session.posargs)
+
+
+def tool(session: nox.Session, program: str, *words: str) -> None:
+    """Run a program of the locked packages."""
+    python(session, "-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", program, *words)
+
+
+def there(*patterns: str) -> tuple[str, ...]:
+    """List what matches, so that no tool is run on nothing."""
+    return tuple(str(path.relative_to(ROOT)) for pattern in patterns for path in sorted(ROOT.glob(pattern)))
+
+
+@nox.session(default=False)
+def demo(session: nox.Session) -> None:
+    """Build, smoke-test and push the sample fork on this machine, everything it needs included."""
+    verb(session, "demo")
+
+
+@nox.session(default=False)
+def check(session: nox.Session) -> None:
+    """Check every recipe and report all problems at once; needs nothing but the tree."""
+    verb(session, "check")
+
+
+@nox.session(default=False)
+def render(session: nox.Session) -> None:
+    """Write the Dockerfile and the bake file of recipes, without network or engine."""
+    verb(session, "render")
+
+
+@nox.session(default=False)
+def resolve(session: nox.Session) -> None:
+    """Prove pins: commit, submodules, patches, archives, toolchain and base."""
+    verb(session, "resolve")
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build and smoke-test several recipes and keep going: nox -s build -- 'llama-*'."""
+    verb(session, "build")
+
+
+def build_one(name: str) -> None:
+    """Make the session of one recipe."""
+
+    @nox.session(name=f"build-{name}", default=False)
+    def one(session: nox.Session) -> None:
+        verb(session, "build", name)
+
+    one.__doc__ = f"Pin, plan, build and smoke-test {name}."
+
+
+for stem in sorted(file.stem for file in (ROOT / "recipes").glob("*.yaml")):
+    build_one(stem)
+
+
+@nox.session(default=False)
+def smoke(session: nox.Session) -> None:
+    """Smoke-test images that were built, again."""
+    verb(session, "smoke")
+
+
+@nox.session(default=False)
+def push(session: nox.Session) -> None:
+    """Push smoke-tested images to INGOT_REGISTRY: the immutable tag first, then the moving ones."""
+    verb(session, "push")
+
+
+@nox.session(default=False)
+def pins(session: nox.Session) -> None:
+    """Refresh the committed locks: wheels of the toolchains, base digests."""
+    verb(session, "pins")
+
+
+@nox.session(default=False)
+def engine(session: nox.Session) -> None:
+    """Look after the private engine: nox -s engine -- status | start | stop."""
+    verb(session, "engine")
+
+
+@nox.session(default=False)
+def doctor(session: nox.Session) -> None:
+    """Say what this machine has and lacks, with the command that mends it."""
+    verb(session, "doctor")
+
+
+@nox.session(default=False)
+def benchmarks(session: nox.Session) -> None:
+    """Measure the pipeline itself against a bare bake of the same file."""
+    verb(session, "benchmarks")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check code, scripts, recipes and rendered Dockerfiles: ruff, codespell, shellcheck, hadolint, JSON schema."""
+    tool(session, "ruff", "check")
+    tool(session, "ruff", "format", "--check")
+    tool(
+        session,
+        "codespell",
+        *there("*.md", "*.py", "noxw", "build", "dockerfiles", "docs", "recipes", "samples", "tests"),
+    )
+    tool(session, "shellcheck", *there(*SCRIPTS, "dockerfiles/**/*.sh"))
+    lint_rendered(session)
+
+
+def lint_rendered(session: nox.Session) -> None:
+    """Lint what has no linter of its own language in the sources."""
+    if dockerfiles := there("tests/golden/**/Dockerfile", "tests/golden/**/*.Dockerfile"):
+        tool(session, "hadolint", *dockerfiles)
+    if (recipes := there("recipes/*.yaml")) and (
+        schema := there("recipes/*.schema.json", "recipes/schema.json")
+    ):
+        tool(session, "check-jsonschema", "--schemafile", schema[0], *recipes)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy, strict."""
+    python(session, "-m", "mypy", *session.posargs)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the tests that need neither network nor engine; seconds."""
+    python(session, "-m", "pytest", *there(*OFFLINE), *session.posargs)
+
+
+@nox.session(default=False)
+def tests(session: nox.Session) -> None:
+    """Run every test, real engine included; a private one is started where there is none."""
+    python(session, "-m", "pytest", "--run-docker", *session.posargs)

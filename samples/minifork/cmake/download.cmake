@@ -1,0 +1,11 @@
+# Fetches url to path while configuring, or stops and names the option that asked for it.
+function(mini_download url path option)
+    message(STATUS "${option}: downloading ${url}")
+    file(DOWNLOAD ${url} ${path} STATUS status TIMEOUT 20)
+    list(GET status 0 code)
+    list(GET status 1 text)
+    if(NOT code EQUAL 0)
+        file(REMOVE ${path})
+        message(FATAL_ERROR "${option}: cannot download ${url} (${text}); configure with -D${option}=OFF to do without")
+    endif()
+endfunction()

@@ -1,0 +1,107 @@
+from pathlib import Path
+
+import pytest
+
+from build.errors import BadRequest
+from build.settings import SETTINGS, Mirror, Namespace, from_env
+
+ROOT = Path("/repo")
+
+
+def test_defaults() -> None:
+    settings = from_env({"HOME": "/home/u"}, ROOT)
+    assert settings.out == Path("/repo/out")
+    assert settings.cache == Path("/repo/.cache/ingot")
+    assert settings.docker_config == Path("/home/u/.docker")
+    assert (settings.engine, settings.engine_name, settings.base) == ("auto", "main", "auto")
+    assert settings.registry is None
+    assert settings.jobs is None
+    assert settings.color is None
+    assert not settings.ci
+    assert settings.step_summary is None
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("/var/out", "/var/out"), ("there", "/repo/there"), ("~/out", "/home/u/out"), ("~", "/home/u")],
+)
+def test_folders(value: str, expected: str) -> None:
+    assert from_env({"HOME": "/home/u", "INGOT_OUT": value}, ROOT).out == Path(expected)
+
+
+@pytest.mark.parametrize(
+    ("value", "host", "path", "plain"),
+    [
+        ("127.0.0.1:5000/ingot", "127.0.0.1:5000", "ingot", True),
+        ("localhost:5000/a/b/", "localhost:5000", "a/b", True),
+        ("[::1]:5000/a", "[::1]:5000", "a", True),
+        ("registry.example.org/team", "registry.example.org", "team", False),
+        ("nas:5000/team", "nas:5000", "team", False),
+    ],
+)
+def test_registry(value: str, host: str, path: str, plain: bool) -> None:  # noqa: FBT001
+    found = from_env({"INGOT_REGISTRY": value}, ROOT).registry
+    assert found == Namespace(host=host, path=path)
+    assert found.plain_http is plain
+    assert str(found) == value.rstrip("/")
+
+
+def test_mirrors_parted_by_blanks_and_commas() -> None:
+    text = "https://a.example/=/srv/a/, https://b.example/=file:///b?x=1\n"
+    assert from_env({"INGOT_GIT_MIRROR": text}, ROOT).git_mirrors == (
+        Mirror(prefix="https://a.example/", replacement="/srv/a/"),
+        Mirror(prefix="https://b.example/", replacement="file:///b?x=1"),
+    )
+
+
+def test_builder_of_our_own_wins() -> None:
+    assert from_env({"BUILDX_BUILDER": "b"}, ROOT).builder == "b"
+    assert from_env({"BUILDX_BUILDER": "b", "INGOT_BUILDER": "a"}, ROOT).builder == "a"
+
+
+@pytest.mark.parametrize(
+    ("env", "color"),
+    [({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, None), ({"FORCE_COLOR": "1"}, True),
+     ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False)],
+)  # fmt: skip
+def test_color(env: dict[str, str], color: bool | None) -> None:  # noqa: FBT001
+    assert from_env(env, ROOT).color is color
+
+
+def test_ci() -> None:
+    settings = from_env({"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": "/tmp/s.md"}, ROOT)
+    assert (settings.ci, settings.github, settings.step_summary) == (True, True, Path("/tmp/s.md"))
+    assert not from_env({"CI": "false"}, ROOT).ci
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message", "hint"),
+    [
+        ("INGOT_ENGINE", "docker", "INGOT_ENGINE is 'docker'", "one of auto, host, private"),
+        ("INGOT_BASE", "x", "INGOT_BASE is 'x'", "one of auto, registry, bootstrap"),
+        ("INGOT_JOBS", "0", "INGOT_JOBS is '0'", "a whole number of at least 1, or nothing"),
+        ("INGOT_JOBS", "many", "INGOT_JOBS is 'many'", "a whole number of at least 1, or nothing"),
+        ("INGOT_GIT_MIRROR", "https://x", "INGOT_GIT_MIRROR has 'https://x', which is not prefix=replacement",
+         "INGOT_GIT_MIRROR='https://github.com/=/srv/git/'"),
+        ("INGOT_REGISTRY", "me/images", "INGOT_REGISTRY is 'me/images': 'me' is not the name of a registry host",
+         "name the host too, e.g. INGOT_REGISTRY=docker.io/your-name"),
+        ("INGOT_REGISTRY", "a.example", ("INGOT_REGISTRY is 'a.example': there is no namespace of lower-case words"
+         " after the host"), "INGOT_REGISTRY=a.example/your-name"),
+        ("INGOT_REGISTRY", "https://a.example/x", ("INGOT_REGISTRY is 'https://a.example/x': a registry is named"
+         " without a scheme"), "INGOT_REGISTRY=a.example/x"),
+        ("INGOT_ENGINE_NAME", "packages", "INGOT_ENGINE_NAME is 'packages'",
+         "lower-case letters, digits and dashes, at most 32, not 'packages'"),
+        ("INGOT_ENGINE_NAME", "../x", "INGOT_ENGINE_NAME is '../x'",
+         "lower-case letters, digits and dashes, at most 32, not 'packages'"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_named_with_their_mend(name: str, value: str, message: str, hint: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        from_env({name: value}, ROOT)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_the_table_has_each_variable_once() -> None:
+    names = [setting.name for setting in SETTINGS]
+    assert len(names) == len(set(names))
+    assert all(setting.meaning for setting in SETTINGS)
