@@ -15,7 +15,6 @@ An interrupt is Python's own KeyboardInterrupt; `cli.main` maps it to 130.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 __all__ = [
     "BadRecipes",
@@ -53,7 +52,7 @@ class Problem:
 class IngotError(Exception):
     """An error that is the user's to read: a message, a hint that mends it, an exit code."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

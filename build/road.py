@@ -1,103 +1,129 @@
 """The road from a recipe to a pushed image, one station after the other, each leaving its artifact below out/.
 
-Wires the stations to the doors and decides what need not be done again. No rule of a station lives here.
+Wires the stations to the doors and decides what need not be done again. No rule of a station lives here. Doors are
+imported when they are opened: a run that finds nothing to do opens none.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from build.doors import store
-from build.doors.buildx import Buildx
 from build.doors.effects import EngineHandle, Reporter
-from build.doors.engine import DockerEngine
 from build.doors.git import GitMirrors
-from build.doors.registry import HttpRegistry
-from build.errors import BadRequest, IngotError
-from build.host.engine import ensure_engine
-from build.image.build import build_image, write_rendered
-from build.image.layout import open_layout
+from build.errors import BadRequest, IngotError, WorkFailed
+from build.image.build import build_image, find_built, write_rendered
 from build.image.model import BuiltImage
 from build.pin.images import ImageStore
+from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
 from build.plan.model import ImagePlan, directory_name
-from build.plan.plan import Places, make_plan
+from build.plan.plan import Places, make_plan, unpinned
 from build.publish.model import PushReceipt
-from build.publish.push import push
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.settings import Settings
-from build.smoke.model import SmokeReport, VerifiedImage
-from build.smoke.run import SmokeRun, expectations_of
+from build.smoke.model import SmokeReport, VerifiedImage, identify
+from build.smoke.run import SmokeRun, covers, expectations_of
 
-__all__ = ["Road"]
+if TYPE_CHECKING:
+    from build.doors.buildx import Buildx
+    from build.doors.registry import HttpRegistry
+
+__all__ = ["Road", "SeveralFailed"]
+
+T = TypeVar("T")
 
 
-@dataclass(slots=False)
+@dataclass(kw_only=True)
 class Road:
     """One run of the pipeline on one machine."""
 
     settings: Settings
     reporter: Reporter
     force: bool = False
+    """Build and smoke-test even what is done already."""
 
-    # --- doors, opened when they are needed --------------------------------------------------------------------------
+    # Doors, opened when they are needed.
 
     @cached_property
     def engine(self) -> EngineHandle:
-        """An engine that runs and exports OCI."""
+        from build.host.engine import ensure_engine
+
         return ensure_engine(self.settings, self.reporter)
 
     @cached_property
-    def buildx(self) -> Buildx:
-        """BuildKit on that engine."""
+    def buildx(self) -> "Buildx":
+        from build.doors.buildx import Buildx
+
         return Buildx(self.engine)
 
     @cached_property
-    def registry(self) -> HttpRegistry:
-        """Registries, with the user's own credentials."""
+    def registry(self) -> "HttpRegistry":
+        from build.doors.registry import HttpRegistry
+
         return HttpRegistry(docker_config=self.settings.docker_config)
 
     @cached_property
     def images(self) -> ImageStore:
-        """Toolchains and bases below the cache."""
         return ImageStore(
-            cache=self.settings.cache, templates=self.templates, builder=lambda: self.buildx, reporter=self.reporter,
+            cache=self.settings.cache,
+            templates=self.templates,
+            builder=lambda: self.buildx,
+            reporter=self.reporter,
             registry_has=lambda reference: self.registry.exists(reference),
+        )
+
+    @cached_property
+    def resolver(self) -> Resolver:
+        root, cache = self.settings.root, self.settings.cache
+        mirrors = tuple((mirror.prefix, mirror.replacement) for mirror in self.settings.git_mirrors)
+        sources = Sources(
+            mirrors=GitMirrors(root=cache / "git", replacements=(*mirrors, (SAMPLES_URL, f"{cache}/samples/"))),
+            cache=cache,
+            patches=root / "patches",
+            samples=root / "samples",
+            reporter=self.reporter,
+        )
+        return Resolver(
+            sources=sources,
+            images=self.images,
+            toolchains=self.toolchains,
+            patches=root / "patches",
+            base_mode=self.settings.base,
         )
 
     @property
     def templates(self) -> Path:
         return self.settings.root / "dockerfiles"
 
-    @cached_property
-    def resolver(self) -> Resolver:
-        """Pins recipes."""
-        root = self.settings.root
-        mirrors = GitMirrors(
-            root=self.settings.cache / "git",
-            replacements=(
-                *((mirror.prefix, mirror.replacement) for mirror in self.settings.git_mirrors),
-                (SAMPLES_URL, f"{self.settings.cache}/samples/"),
-            ),
-        )
-        sources = Sources(mirrors=mirrors, cache=self.settings.cache, patches=root / "patches", samples=root / "samples",
-                          reporter=self.reporter)
-        return Resolver(sources=sources, images=self.images, toolchains=root / "recipes" / "toolchains",
-                        patches=root / "patches", base_mode=self.settings.base)
+    @property
+    def toolchains(self) -> Path:
+        return self.settings.root / "recipes" / "toolchains"
 
-    def out(self, recipe: Recipe, variant: str) -> Path:
-        """Return the folder of an image's artifacts."""
-        return self.settings.out / directory_name(recipe.name, variant)
+    # Stations.
 
-    # --- stations ----------------------------------------------------------------------------------------------------
+    def render(self, recipe: Recipe, variant: str) -> ImagePlan:
+        """Write Dockerfile and bake file from the tree alone; digests are zeros where no pin is there."""
+        out, whole = self._out(recipe, variant), effective(recipe, variant)
+        pin = store.read_known(out / "pin.json", Pin)
+        if pin is None or pin.inputs != self.resolver.inputs(whole):
+            cuda, debian = read_cuda_lock(self.toolchains, recipe.toolchain.cuda), read_debian_lock(self.toolchains)
+            lock = self.images.toolchain_lock(cuda, debian)
+            pin = unpinned(whole, toolchain_lock=lock, base_lock="")
+        plan = self._planned(recipe, variant, pin)
+        write_rendered(plan, out)
+        self.reporter.note(f"{plan.name}: {out / 'Dockerfile'}")
+        return plan
 
     def resolve(self, recipe: Recipe, variant: str) -> Pin:
         """Prove the pin and write pin.json."""
-        path = self.out(recipe, variant) / "pin.json"
+        path = self._out(recipe, variant) / "pin.json"
         known = store.read_known(path, Pin)
         pin = self.resolver.resolve(effective(recipe, variant), known=known)
         if pin != known:
@@ -106,53 +132,103 @@ class Road:
 
     def plan(self, recipe: Recipe, variant: str) -> ImagePlan:
         """Resolve, plan, write plan.json and what was rendered."""
-        pin = self.resolve(recipe, variant)
-        out = self.out(recipe, variant)
-        places = Places(
-            root=self.settings.root, out=out, source=self.resolver.sources.folder(pin.source),
-            toolchain=self.images.layout(f"toolchain-{recipe.toolchain.cuda}", pin.toolchain),
-            base=self.images.layout("base", pin.base),
-        )
-        plan = make_plan(effective(recipe, variant), variant, pin, templates=self.templates, places=places)
-        if store.read_known(out / "plan.json", ImagePlan) != plan or not (out / "docker-bake.json").exists():
+        out = self._out(recipe, variant)
+        plan = self._planned(recipe, variant, self.resolve(recipe, variant))
+        if store.read_known(out / "plan.json", ImagePlan) != plan:
             write_rendered(plan, out)
             store.write_artifact(out / "plan.json", plan)
         return plan
 
     def image(self, recipe: Recipe, variant: str) -> BuiltImage:
-        """Make sure that the image is built and has passed smoke. Does nothing where that is so already."""
+        """Make sure that the image is built and has passed smoke; does nothing where that is so already."""
         plan = self.plan(recipe, variant)
-        out = self.out(recipe, variant)
-        built = None if self.force else self.built(plan, out)
-        if built and self.passed(plan, built, out):
+        out = self._out(recipe, variant)
+        built = None if self.force else find_built(plan, out)
+        report = store.read_known(out / "smoke.json", SmokeReport)
+        if built and covers(report, built, expectations_of(plan)):
             self.reporter.note(f"{plan.name}: nothing to do, {plan.tag} is built and has passed smoke")
             return built
         if built is None:
+            write_rendered(plan, out)
             built = build_image(plan, out, root=self.settings.root, builder=self.buildx, reporter=self.reporter)
-        self.smoke(plan, built, out)
+        self._smoke(plan, built, out)
         return built
 
-    def built(self, plan: ImagePlan, out: Path) -> BuiltImage | None:
-        """Return the image that is there, if it is this plan's and whole."""
-        built = store.read_known(out / "image.json", BuiltImage)
-        if built is None or built.fingerprint != plan.fingerprint:
-            return None
-        try:
-            layout = open_layout(out / "image")
-        except IngotError:
-            return None
-        sizes = all(_blob(out, layer.digest).stat().st_size == layer.size for layer in built.layers
-                    if _blob(out, layer.digest).exists())
-        whole = all(_blob(out, layer.digest).exists() for layer in built.layers)
-        return built if layout.digest == built.digest and whole and sizes else None
+    def smoke(self, name: str) -> SmokeReport:
+        """Smoke-test again the image whose artifacts are in out/<name>."""
+        out = self.settings.out / name
+        plan, built = self._made(name)
+        return self._smoke(plan, built, out).report
 
-    def passed(self, plan: ImagePlan, built: BuiltImage, out: Path) -> bool:
-        """Say whether this image has passed smoke against these expectations."""
-        report = store.read_known(out / "smoke.json", SmokeReport)
-        return report is not None and report.covers(built.digest, expectations_of(plan))
+    def push(self, name: str) -> PushReceipt:
+        """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
+        from build.publish.push import push
 
-    def smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
-        """Smoke-test a built image and write smoke.json. Raises SmokeFailed with every failed check."""
+        if self.settings.registry is None:
+            message = "INGOT_REGISTRY is not set: nowhere to push to"
+            raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
+        out = self.settings.out / name
+        plan, built = self._made(name)
+        report = store.read_artifact(out / "smoke.json", SmokeReport, made_by=f"nox -s smoke -- {name}")
+        if report.expectations != identify(expectations_of(plan)):
+            message = f"{name}: the smoke report answers other expectations than the plan's"
+            raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
+        verified = VerifiedImage(built=built, report=report)
+        receipt = push(verified, plan, out / "image", self.settings.registry, self.registry, self.reporter)
+        store.write_artifact(out / "push.json", receipt)
+        return receipt
+
+    def read_plan(self, name: str) -> ImagePlan:
+        """Read out/<name>/plan.json."""
+        return store.read_artifact(self.settings.out / name / "plan.json", ImagePlan, made_by=f"nox -s build -- {name}")
+
+    # Several at once.
+
+    def each(self, names: Iterable[tuple[str, Callable[[], T]]]) -> list[T]:
+        """Do one thing after the other; a failure does not stop the others.
+
+        Raises:
+            SeveralFailed: at least one failed.
+        """
+        done: list[T] = []
+        failures: dict[str, IngotError] = {}
+        for name, call in names:
+            try:
+                done.append(call())
+            except IngotError as error:
+                failures[name] = error
+                self.reporter.error(f"{name}: {error.message}", error.hint)
+        if failures:
+            raise SeveralFailed(failures)
+        return done
+
+    # Parts.
+
+    def _out(self, recipe: Recipe, variant: str) -> Path:
+        return self.settings.out / directory_name(recipe.name, variant)
+
+    def _planned(self, recipe: Recipe, variant: str, pin: Pin) -> ImagePlan:
+        places = Places(
+            root=self.settings.root,
+            out=self._out(recipe, variant),
+            source=self.resolver.sources.folder(pin.source),
+            toolchain=self.images.layout(f"toolchain-{recipe.toolchain.cuda}", pin.toolchain),
+            base=self.images.layout("base", pin.base),
+        )
+        return make_plan(effective(recipe, variant), variant, pin, templates=self.templates, places=places)
+
+    def _made(self, name: str) -> tuple[ImagePlan, BuiltImage]:
+        plan = self.read_plan(name)
+        made_by = f"nox -s build -- {name}"
+        built = store.read_artifact(self.settings.out / name / "image.json", BuiltImage, made_by=made_by)
+        if built.fingerprint != plan.fingerprint:
+            message = f"{name}: image.json is of another plan than plan.json"
+            raise WorkFailed(message, hint=made_by)
+        return plan, built
+
+    def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
+        from build.doors.engine import DockerEngine
+
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
         (out / "smoke.json").unlink(missing_ok=True)
         with DockerEngine(self.engine) as engine:
@@ -162,21 +238,12 @@ class Road:
         store.write_artifact(out / "smoke.json", report)
         return VerifiedImage(built=built, report=report)
 
-    def push(self, name: str) -> PushReceipt:
-        """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
-        if self.settings.registry is None:
-            message = "INGOT_REGISTRY is not set: nowhere to push to"
-            raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
-        out = self.settings.out / name
-        made_by = f"nox -s build -- {name}"
-        plan = store.read_artifact(out / "plan.json", ImagePlan, made_by=made_by)
-        built = store.read_artifact(out / "image.json", BuiltImage, made_by=made_by)
-        report = store.read_artifact(out / "smoke.json", SmokeReport, made_by=f"nox -s smoke -- {name}")
-        verified = VerifiedImage(built=built, report=report)
-        receipt = push(verified, plan, out / "image", self.settings.registry, self.registry, self.reporter)
-        store.write_artifact(out / "push.json", receipt)
-        return receipt
 
+class SeveralFailed(WorkFailed):
+    """What was asked for failed, for one or several of the recipes; each said why when it happened."""
 
-def _blob(out: Path, digest: str) -> Path:
-    return out / "image" / "blobs" / "sha256" / digest.removeprefix("sha256:")
+    def __init__(self, failures: dict[str, IngotError]) -> None:
+        super().__init__(f"failed: {', '.join(failures)}")
+        # One recipe's own code where all agree; else the work as a whole failed.
+        codes = {error.exit_code for error in failures.values()}
+        self.exit_code = codes.pop() if len(codes) == 1 else WorkFailed.exit_code

@@ -143,7 +143,9 @@ def _ask(helper: str, server: str, path: Path) -> Credentials | None:
     if done.status != 0:
         # What it printed is not repeated: a helper may print anything.
         message = f"{program} failed with status {done.status} when asked for the login of {_host(server)}"
-        raise Unavailable(message, hint=f"`docker login {_host(server)}`, or mend credsStore and credHelpers in {path}")
+        raise Unavailable(
+            message, hint=f"`docker login {_host(server)}`, or mend credsStore and credHelpers in {path}"
+        )
     if username == _TOKEN_USER:
         return Credentials(identity_token=secret)
     return Credentials(username=username, password=secret)

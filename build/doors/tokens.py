@@ -40,7 +40,9 @@ def parse_challenges(header: str) -> dict[str, dict[str, str]]:
             current = found.setdefault(part["scheme"].lower(), {})
         else:
             quoted = part["quoted"]
-            current[part["key"].lower()] = part["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            current[part["key"].lower()] = (
+                part["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+            )
     return found
 
 

@@ -95,7 +95,9 @@ class Incoming:
         for chunk in self.chunks():
             body += chunk
             if len(body) > limit:
-                message = f"{host_of(self.url)} sent more than {limit} bytes where a short document is expected"
+                message = (
+                    f"{host_of(self.url)} sent more than {limit} bytes where a short document is expected"
+                )
                 raise WorkFailed(message)
         return bytes(body)
 
@@ -103,7 +105,9 @@ class Incoming:
 class Web:
     """Sends requests."""
 
-    def __init__(self, *, adapter: BaseAdapter | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, *, adapter: BaseAdapter | None = None, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._session = requests.Session()
         # A login in ~/.netrc would silently replace the Authorization header that a registry's token belongs in.
         self._session.trust_env = False
@@ -121,25 +125,27 @@ class Web:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | Upload | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008  (frozen)
+        timeouts: Timeouts = Timeouts(),
         redirects: bool = True,
         limit: int = 4 << 20,
     ) -> Answer:
         """Send a request and read the answer whole, up to `limit` bytes."""
-        with self.open(method, url, headers=headers, body=body, timeouts=timeouts, redirects=redirects) as incoming:
+        with self.open(
+            method, url, headers=headers, body=body, timeouts=timeouts, redirects=redirects
+        ) as incoming:
             return Answer(
                 status=incoming.status, url=incoming.url, headers=incoming.headers, body=incoming.read(limit)
             )
 
     @contextmanager
-    def open(  # noqa: PLR0913
+    def open(
         self,
         method: str,
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | Upload | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008
+        timeouts: Timeouts = Timeouts(),
         redirects: bool = True,
     ) -> Iterator[Incoming]:
         """Send a request and hand over the answer, unread. Only reads follow redirects; credentials stay at home.
@@ -180,11 +186,19 @@ class Web:
                 raise
 
         return transient(
-            attempt, on=(ShortlyUnreachable,), attempts=attempts, sleep=lambda delay: self._sleep(max(delay, wanted))
+            attempt,
+            on=(ShortlyUnreachable,),
+            attempts=attempts,
+            sleep=lambda delay: self._sleep(max(delay, wanted)),
         )
 
     def _once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Upload | None, timeouts: Timeouts
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Upload | None,
+        timeouts: Timeouts,
     ) -> requests.Response:
         host = host_of(url)
         try:
@@ -203,7 +217,10 @@ class Web:
             # Without its cause: that one's text may hold an upload's address, which is a ticket of its own.
             raise _unreachable(host, error) from None
         status = response.status_code
-        if status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if (
+            status in {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+            or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        ):
             response.close()
             raise _come_back(host, status, response.headers.get("Retry-After", ""))
         return response
@@ -242,7 +259,9 @@ def _is_loopback(url: str) -> bool:
 
 def _authorities() -> str | bool:
     """Find the system's CA bundle, where a company's own root lives; requests alone would take certifi's."""
-    environment = requests.Session().merge_environment_settings("https://localhost", {}, None, None, None)["verify"]
+    environment = requests.Session().merge_environment_settings("https://localhost", {}, None, None, None)[
+        "verify"
+    ]
     if isinstance(environment, str):
         return environment
     known = (ssl.get_default_verify_paths().cafile, *_AUTHORITIES)

@@ -10,11 +10,11 @@ from build.doors.bakefile import BakeTarget, output_attribute
 from build.doors.buildx import narrated
 from build.doors.effects import Builder, Reporter
 from build.doors.progress import BuildEvent
-from build.image.layout import Layout, open_layout
+from build.image.layout import BrokenLayout, Layout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 
-__all__ = ["Phases", "build_image", "describe", "write_rendered"]
+__all__ = ["Phases", "build_image", "describe", "find_built", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
 
@@ -81,6 +81,21 @@ def build_image(
     built = describe(plan, open_layout(out / "image"), phases, engine={"buildx": builder.version()})
     store.write_artifact(out / "image.json", built)
     return built
+
+
+def find_built(plan: ImagePlan, out: Path) -> BuiltImage | None:
+    """Return the image below `out`, if it is this plan's and whole: manifest and configuration by hash, layers by size."""
+    built = store.read_known(out / "image.json", BuiltImage)
+    if built is None or built.fingerprint != plan.fingerprint:
+        return None
+    try:
+        layout = open_layout(out / "image")
+    except BrokenLayout:
+        return None
+    blobs = out / "image" / "blobs" / "sha256"
+    sizes = [(blobs / layer.digest.hex, layer.size) for layer in built.layers]
+    whole = all(path.exists() and path.stat().st_size == size for path, size in sizes)
+    return built if whole and layout.digest == built.digest else None
 
 
 def describe(plan: ImagePlan, layout: Layout, phases: Phases, *, engine: dict[str, str]) -> BuiltImage:

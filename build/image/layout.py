@@ -5,7 +5,6 @@ an engine. https://github.com/opencontainers/image-spec/blob/main/image-layout.m
 """
 
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -113,8 +112,8 @@ def open_layer(layout: Layout, index: int, budget: Budget) -> Iterator[Stream]:
             for stream in (tar, packed):
                 while stream.read(CHUNK):
                     pass
-    except (zlib.error, zstandard.ZstdError, EOFError) as error:
-        raise BrokenLayout(layout.path, f"{name} does not unpack: {error}") from error
+    except zstandard.ZstdError as error:
+        raise BrokenLayout(layout.path, f"{name}: the zstd stream is damaged: {error}") from error
     except MalformedError as error:
         raise BrokenLayout(layout.path, f"{name}: {error}") from error
     except OSError as error:

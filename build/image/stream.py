@@ -10,6 +10,8 @@ from build.recipe.refs import Digest
 __all__ = ["CHUNK", "MAX_UNPACKED", "Budget", "Gunzip", "Hashing", "Stream"]
 
 CHUNK: Final = 1 << 20
+_GZIP: Final = 31
+"""zlib's name for: a gzip header, the largest window."""
 
 MAX_UNPACKED: Final = 64 << 30
 """Most bytes that all layers together may unpack to; beyond it the layout is taken for a decompression bomb."""
@@ -61,7 +63,7 @@ class Gunzip:
 
     def __init__(self, source: Stream) -> None:
         self._source = source
-        self._inflate = zlib.decompressobj(wbits=31)
+        self._inflate = zlib.decompressobj(wbits=_GZIP)
         self._pending = b""
         self._inside = False
 
@@ -69,15 +71,23 @@ class Gunzip:
         while True:
             if self._inflate.eof:
                 self._pending = self._inflate.unused_data
-                self._inflate, self._inside = zlib.decompressobj(wbits=31), False
+                self._inflate, self._inside = zlib.decompressobj(wbits=_GZIP), False
             packed = self._pending or self._source.read(CHUNK)
-            data = self._inflate.decompress(packed, size)
-            self._pending = self._inflate.unconsumed_tail
+            data = self._inflated(packed, size)
             if data:
                 return data
             if not packed and not self._inflate.eof:
                 if self._inside:
                     message = "the gzip stream is cut"
-                    raise EOFError(message)
+                    raise MalformedError(message)
                 return b""
-            self._inside = True
+
+    def _inflated(self, packed: bytes, size: int) -> bytes:
+        try:
+            data = self._inflate.decompress(packed, size)
+        except zlib.error as error:
+            message = f"the gzip stream is damaged: {error}"
+            raise MalformedError(message) from error
+        self._inside = self._inside or bool(packed)
+        self._pending = self._inflate.unconsumed_tail
+        return data

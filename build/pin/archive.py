@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from build.doors import process, store
-from build.doors.registry import download, simple_index
+from build.doors.packageindex import download, simple_index
 from build.errors import BadRequest, CommandFailed, WorkFailed
 from build.recipe.model import SdistSource
 

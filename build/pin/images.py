@@ -48,11 +48,9 @@ class ImageStore:
 
     def toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage:
         """Return the compiler image of one CUDA version."""
-        dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
-        unpack = (self.templates / "scripts" / "unpack-cuda.sh").read_text(encoding="utf-8")
+        dockerfile, unpack = self._toolchain_files(cuda)
         name = f"toolchain-{cuda.version}"
-        inputs = [dockerfile, unpack, cuda.sha256, lock.suite, lock.digest, list(lock.toolchain_packages)]
-        key = store.sha256_text(store.canonical_json(inputs))
+        key = self.toolchain_lock(cuda, lock)
 
         def make(work: Path) -> PinnedImage:
             root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
@@ -73,6 +71,15 @@ class ImageStore:
             return PinnedImage(lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages)
 
         return self._ensure(name, key, f"toolchain for CUDA {cuda.version}", make)
+
+    def toolchain_lock(self, cuda: CudaLock, lock: DebianLock) -> str:
+        """Hash what a toolchain is made from, for every host architecture; needs nothing but the tree."""
+        inputs = [*self._toolchain_files(cuda), cuda.sha256, lock.suite, lock.digest, list(lock.toolchain_packages)]
+        return store.sha256_text(store.canonical_json(inputs))
+
+    def _toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
+        dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
+        return dockerfile, (self.templates / "scripts" / "unpack-cuda.sh").read_text(encoding="utf-8")
 
     def layout(self, name: str, image: PinnedImage) -> Path:
         """Return the OCI layout of an image that `base` or `toolchain` returned."""

@@ -5,16 +5,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from build.doors.bakefile import BakeTarget, bake_json
-from build.pin.model import Pin
+from build.pin.model import Pin, PinnedImage, PinnedSource
 from build.plan.fingerprint import fingerprint, inputs
+from build.plan.labels import labels
 from build.plan.model import ImagePlan, directory_name
 from build.plan.render import render_context, render_dockerfile
-from build.plan.tags import immutable_tag, labels, moving_tags
-from build.recipe.model import CMakeOption, Origin, Recipe, SmokeEndpoint, Step
+from build.recipe.model import CMakeOption, Origin, PackagesSource, Recipe, SmokeEndpoint, Step
+from build.recipe.naming import immutable_tag, moving_tags
 from build.recipe.placeholders import fill
+from build.recipe.refs import Digest
 
-__all__ = ["Places", "filled", "make_plan"]
+__all__ = ["Places", "filled", "make_plan", "unpinned"]
 
+
+
+def unpinned(recipe: Recipe, *, toolchain_lock: str, base_lock: str) -> Pin:
+    """Return a pin that proves nothing, to render what depends on the tree alone. Its digests are zeros."""
+    nothing = Digest("sha256:" + "0" * 64)
+    commit = "" if isinstance(recipe.source, PackagesSource) else str(recipe.source.commit)
+    source = PinnedSource(url="", commit=commit, committed_at="", tree="", patched_tree="")
+    image = PinnedImage(lock=toolchain_lock, digest=nothing, origin="not resolved", packages=())
+    return Pin(recipe=recipe.name, inputs="", source=source, toolchain=image, base=replace(image, lock=base_lock))
 
 
 class Places:
@@ -50,12 +61,14 @@ def filled(recipe: Recipe) -> Recipe:
         recipe.smoke,
         version=text(recipe.smoke.version),
         endpoints=tuple(SmokeEndpoint(path=one.path, expect=text(one.expect)) for one in recipe.smoke.endpoints),
+        args=tuple(text(word) for word in recipe.smoke.args),
     )
     return replace(
         recipe,
         image=replace(recipe.image, tags=tuple(text(tag) for tag in recipe.image.tags)),
         cmake=options(recipe.cmake),
         steps=tuple(step(one) for one in recipe.steps),
+        serve=replace(recipe.serve, args=tuple(text(word) for word in recipe.serve.args)),
         smoke=smoke,
         origin=Origin(file=recipe.origin.file),
     )

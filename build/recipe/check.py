@@ -1,11 +1,13 @@
 """Every recipe of a checkout, read and judged: the one door from the tree to trusted `Recipe`s. No network, no engine."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from build.errors import BadRecipes, Problem
 from build.recipe.decode import Draft, ordered, read, recipe_paths
 from build.recipe.model import Recipe
 from build.recipe.rules import Facts, recipe_problems, shared_problems
+from build.recipe.words import printable
 
 __all__ = ["check", "facts_of"]
 
@@ -55,18 +57,15 @@ def _files(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(path.relative_to(folder).as_posix() for path in found))
 
 
-def _stray(root: Path, facts: Facts, names: set[str]) -> list[Problem]:
+def _stray(root: Path, facts: Facts, names: set[str]) -> Iterator[Problem]:
     """Find files that look as if they took part and do not."""
-    patches = [file for file in facts.patches if file.endswith(".patch")]
-    homeless = [file for file in patches if file.partition("/")[0] not in names]
-    hint = "patches lie in patches/<recipe>/"
-    problems = [
-        Problem(file=f"patches/{file}", line=1, key="", message="belongs to no recipe", hint=hint)
-        for file in homeless
-    ]
+    for file in facts.patches:
+        if file.endswith(".patch") and file.partition("/")[0] not in names:
+            yield _problem(f"patches/{file}", "belongs to no recipe", "patches lie in patches/<recipe>/")
     for path in sorted((root / "recipes").glob("*")):
         if path.suffix.lower() in {".yaml", ".yml"} and path.suffix != ".yaml":
-            file = path.relative_to(root).as_posix()
-            hint = "a recipe's file name ends in .yaml"
-            problems.append(Problem(file=file, line=1, key="", message="is not read", hint=hint))
-    return problems
+            yield _problem(f"recipes/{path.name}", "is not read", "a recipe's file name ends in .yaml")
+
+
+def _problem(file: str, message: str, hint: str) -> Problem:
+    return Problem(file=printable(file), line=1, key="", message=message, hint=hint)

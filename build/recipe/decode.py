@@ -15,7 +15,7 @@ from build.errors import BadRecipes, Problem
 from build.recipe.model import Origin, Recipe
 from build.recipe.shape import Shaper
 from build.recipe.tree import Entry, Items, Table, Text, Tree, child, kind
-from build.recipe.words import quoted, shown
+from build.recipe.words import printable, quoted, shown
 
 __all__ = ["Draft", "decode", "ordered", "read", "recipe_paths"]
 
@@ -62,7 +62,7 @@ def decode(paths: Sequence[Path], *, root: Path) -> tuple[Recipe, ...]:
 
 def read(path: Path, *, root: Path) -> Draft:
     """Read one recipe as far as possible."""
-    file = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+    file = printable((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
     text, fault = _text(path)
     if fault:
         return _broken(file, fault)

@@ -18,6 +18,7 @@ __all__ = [
     "nearest",
     "path_findings",
     "plain",
+    "printable",
     "probe",
     "prose",
     "quoted",
@@ -68,10 +69,14 @@ class Finding(NamedTuple):
     hint: str = ""
 
 
+def printable(text: str) -> str:
+    """Escape what a terminal or a log must not be given."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def shown(text: str) -> str:
-    """Cut a text that came from outside to a length and to characters that a terminal may be given."""
-    short = text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in short)
+    """Cut a text that came from outside to a length and to characters that may be printed."""
+    return printable(text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "...")
 
 
 def quoted(text: str) -> str:
@@ -163,17 +168,16 @@ def probe(key: str, text: str, *, backslash: bool = False) -> Iterator[Finding]:
 def path_findings(key: str, text: str, *, absolute: bool) -> Iterator[Finding]:
     """Find what keeps a text from being a plain, normalised path of the wanted sort."""
     yield from plain(key, text, allowed="A-Za-z0-9_./+@-")
-    parts = text.strip("/").split("/") if text != "/" else []
+    parts = text.removeprefix("/").split("/") if text != "/" else []
     if absolute and not text.startswith("/"):
         yield Finding(key, f"{quoted(text)} is not an absolute path", f"write '/{shown(text)}'")
     elif not absolute and text.startswith("/"):
         yield Finding(key, f"{quoted(text)} is an absolute path", "write it without the leading /")
     elif ".." in parts:
         yield Finding(key, f"{quoted(text)} leads out of its folder", "write it without '..'")
-    elif "" in parts or ("." in parts and text != ".") or (text.endswith("/") and text != "/"):
-        yield Finding(
-            key, f"{quoted(text)} is not in its shortest form", "write it without '.', '//' and a last '/'"
-        )
+    elif "" in parts or ("." in parts and text != "."):
+        hint = "write it without '.', '//' and a last '/'"
+        yield Finding(key, f"{quoted(text)} is not in its shortest form", hint)
     elif text.startswith("-"):
         yield Finding(key, f"{quoted(text)} looks like an option", "a path does not begin with '-'")
 

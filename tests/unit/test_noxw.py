@@ -20,9 +20,9 @@ case "$*" in
         mkdir -p "$last/bin" && cp "$0" "$last/bin/python"; echo venv >>"$LOG" ;;
     *"-m pip "*) echo pip >>"$LOG"; sleep "${SLOW:-0}"; exit "${PIP_STATUS:-0}" ;;
     *"-m nox "*) echo "$@"; pwd ;;
-    *"import ensurepip"*) [ -z "${LACKS-}" ] || [ -e "$LACKS" ] ;;
-    *'find_spec("ensurepip")'*) [ -z "${LACKS-}" ] && exec REAL "$@" || exit 1 ;;
-    *) exec REAL "$@" ;;
+    *"import ensurepip.__main__"*) [ -z "${LACKS-}" ] || [ -e "$LACKS" ] ;;
+    *'find_spec("ensurepip.__main__")'*) [ -z "${LACKS-}" ] && exec "REAL" "$@" || exit 1 ;;
+    *) exec "REAL" "$@" ;;
 esac
 """
 

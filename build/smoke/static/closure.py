@@ -124,6 +124,9 @@ def _symbols(image: StaticImage, expect: Expectations, roots: list[Loaded]) -> I
     ours = {entry.path for entry in image.built(expect)}
     for root in roots:
         scope = list(root.everything())
+        if any(one.missing for one in scope):
+            # Said already; what the missing library provides cannot be known.
+            continue
         defined = [
             tables.of(one.path).defined for one in scope if ours.intersection(each.path for each in scope)
         ]

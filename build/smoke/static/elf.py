@@ -48,6 +48,9 @@ _WEAK: Final = 2
 _BINDING_WEAK: Final = 2
 _UNDEFINED: Final = 0
 _BITS: Final = 64
+_64_BIT_LITTLE: Final = b"\x02\x01"
+_FILE_HEADER: Final = struct.Struct("<32xQQ6xHHHH2x")
+_SEGMENT: Final = struct.Struct("<8xQ16xQ16x")
 _SYMBOL: Final = struct.Struct("<IBBHQQ")
 
 
@@ -139,9 +142,8 @@ def sections(path: Path) -> tuple[Section, ...]:
 
 def _guarded(file: IO[bytes], read: Callable[[Any, IO[bytes]], T]) -> T:
     try:
-        elf = ELFFile(file)
-        _refuse_cut(elf, os.fstat(file.fileno()).st_size)
-        return read(elf, file)
+        _refuse_cut(file)
+        return read(ELFFile(file), file)
     except BrokenElfError:
         raise
     except _BROKEN as error:
@@ -149,16 +151,27 @@ def _guarded(file: IO[bytes], read: Callable[[Any, IO[bytes]], T]) -> T:
         raise BrokenElfError(message) from error
 
 
-def _refuse_cut(elf: Any, size: int) -> None:  # noqa: ANN401
-    """A file that ends before its own tables and segments do was cut while it was copied."""
-    ends = [
-        elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"],
-        elf["e_phoff"] + elf["e_phnum"] * elf["e_phentsize"],
-    ]
-    ends += [part["p_offset"] + part["p_filesz"] for part in elf.iter_segments()]
+def _refuse_cut(file: IO[bytes]) -> None:
+    """A file that ends before its own headers and segments do was cut while it was copied. 64-bit files alone."""
+    size = os.fstat(file.fileno()).st_size
+    head = file.read(_FILE_HEADER.size)
+    if len(head) < _FILE_HEADER.size:
+        message = f"cut: {size} bytes, its header alone has {_FILE_HEADER.size}"
+        raise BrokenElfError(message)
+    if head[4:6] != _64_BIT_LITTLE:
+        file.seek(0)
+        return
+    programs, names, program_size, program_count, name_size, name_count = _FILE_HEADER.unpack(head)
+    ends = [programs + program_size * program_count, names + name_size * name_count]
+    if max(ends) <= size and program_size == _SEGMENT.size:
+        file.seek(programs)
+        ends += [
+            start + count for start, count in _SEGMENT.iter_unpack(file.read(program_size * program_count))
+        ]
     if max(ends) > size:
         message = f"cut: {size} bytes, its headers speak of {max(ends)}"
         raise BrokenElfError(message)
+    file.seek(0)
 
 
 def _facts(elf: Any, _file: IO[bytes]) -> Elf:  # noqa: ANN401

@@ -24,7 +24,9 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         if young:
             names = ", ".join(printable(entry.path) for entry in young[:_SHOWN])
             more = f" and {len(young) - _SHOWN} more" if len(young) > _SHOWN else ""
-            findings.append(f"layer {number}: {names}{more} is younger than the epoch {expect.epoch}")
+            findings.append(
+                f"layer {number} has entries younger than the epoch {expect.epoch}: {names}{more}"
+            )
     findings += [
         f"{printable(entry.path)} can be changed by everybody ({entry.mode:04o})"
         for entry in image.rootfs

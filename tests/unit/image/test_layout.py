@@ -53,12 +53,10 @@ def refusal(path: Path) -> str:
 
 @pytest.mark.parametrize("how", ["gzip", "zstd", ""])
 @pytest.mark.parametrize("kind", [OCI_LAYER, DOCKER_LAYER])
-@pytest.mark.parametrize("nested", [False, True])
-def test_reads_every_packing_media_type_and_nesting(
-    tmp_path: Path, how: str, kind: str, nested: bool
-) -> None:
+@pytest.mark.parametrize("nested", ["", "nested"])
+def test_reads_every_packing_media_type_and_nesting(tmp_path: Path, how: str, kind: str, nested: str) -> None:
     path = write_layout(
-        tmp_path, [SMALL, {"a": b"1"}], how=how, layer_kind=kind, nested=nested, attested=True
+        tmp_path, [SMALL, {"a": b"1"}], how=how, layer_kind=kind, nested=bool(nested), attested=True
     )
     layout = open_layout(path)
     assert unpacked(layout) == ["a", "etc", "etc/passwd"]
@@ -69,7 +67,7 @@ def test_reads_every_packing_media_type_and_nesting(
 
 
 def test_gives_the_configuration_types(tmp_path: Path) -> None:
-    config = {
+    config: dict[str, object] = {
         "Env": ["PATH=/bin", "EMPTY="],
         "Labels": {"b": "2", "a": "1"},
         "User": "10001:10001",
@@ -212,10 +210,14 @@ def stored(tmp_path: Path, data: bytes, kind: str) -> Path:
         (
             b"no gzip at all",
             "+gzip",
-            " does not unpack: Error -3 while decompressing data: incorrect header check",
+            ": the gzip stream is damaged: Error -3 while decompressing data: incorrect header check",
         ),
-        (gzip.compress(tar(SMALL))[:-20], "+gzip", " does not unpack: the gzip stream is cut"),
-        (b"no zstd at all", "+zstd", " does not unpack: zstd decompress error: Unknown frame descriptor"),
+        (gzip.compress(tar(SMALL))[:-20], "+gzip", ": the gzip stream is cut"),
+        (
+            b"no zstd at all",
+            "+zstd",
+            ": the zstd stream is damaged: zstd decompress error: Unknown frame descriptor",
+        ),
         (tar(SMALL)[:700], "", ": the tar is cut"),
         (tar(SMALL)[:512] + b"x" * 512, "", ": damaged tar header: invalid header"),
         (b"x" * 512, "", ": damaged tar header: invalid header"),
@@ -328,7 +330,7 @@ def test_a_hard_link_has_the_content_of_its_source(tmp_path: Path) -> None:
         ({"x": Node(type=b"S")}, "a sparse file, which no builder writes"),
         ({"x": Node(type=b"Z")}, "'x' is of the unknown type b'Z'"),
         ({"x": Node(pax={"mtime": "nan"})}, "'x' has no time"),
-        ({"x": Node(pax={"GNU.sparse.size": "9", "GNU.sparse.map": "0,1"})}, 
+        ({"x": Node(pax={"GNU.sparse.size": "9", "GNU.sparse.map": "0,1"})},
          "'x' is sparse, of negative size or a link of more than 4096 characters"),
     ],
 )  # fmt: skip
@@ -457,7 +459,7 @@ def test_image_json_is_read_back_equal(tmp_path: Path) -> None:
     ("document", "why"),
     [
         ({"rootfs": 1}, "rootfs is not an object"),
-        ({"rootfs": {"diff_ids": ["x"]}, "architecture": "amd64", "os": "linux"}, 
+        ({"rootfs": {"diff_ids": ["x"]}, "architecture": "amd64", "os": "linux"},
          "rootfs.diff_ids: 'x' is not a sha256 digest"),
         ({"rootfs": {"diff_ids": []}, "architecture": 1}, "architecture is not a string"),
         ({"rootfs": {"diff_ids": []}, "architecture": "a", "os": "b", "config": {"Labels": {"l": "\ud800"}}},

@@ -215,3 +215,9 @@ def test_a_recipe_that_may_not_be_read(checkout: Checkout) -> None:
     assert lines(root) == [
         "recipes/tagged.yaml:1  cannot be read: Permission denied  hint: check its permissions"
     ]
+
+
+def test_a_file_name_is_shown_so_that_it_can_be_printed(checkout: Checkout) -> None:
+    root = checkout(**{"x\x1b[31m\n": good()})
+    assert all(line.isprintable() for line in lines(root))
+    assert r"recipes/x\x1b[31m\n.yaml:1" in lines(root)[0]

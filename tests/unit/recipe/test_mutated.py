@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -104,18 +104,18 @@ def mutated(draw: st.DrawFn) -> str:
         try:
             for step in way:
                 node = node[step]
-            change(draw, node, last)
+            change(draw, cast("dict[object, object]", node), last)
         except (KeyError, IndexError, TypeError):
             continue
     return yaml.dump(document, sort_keys=False, allow_unicode=draw(st.booleans()))
 
 
-def change(draw: st.DrawFn, node: dict[Any, Any] | list[Any], last: str | int) -> None:
+def change(draw: st.DrawFn, node: dict[object, object], last: object) -> None:
     match draw(st.sampled_from(["value", "append", "key", "remove"])):
         case "value":
             node[last] = draw(VALUES)
-        case "append" if isinstance(node[last], str):
-            node[last] += draw(SCALARS)
+        case "append" if isinstance(text := node[last], str):
+            node[last] = text + draw(SCALARS)
         case "key" if isinstance(node, dict):
             node[draw(SCALARS)] = node.pop(last)
         case _:
@@ -183,7 +183,7 @@ def test_any_bytes(path: Path, data: bytes) -> None:
     assert_safe(path)
 
 
-def replaced(value: Any, attack: str) -> Iterator[Any]:
+def replaced(value: object, attack: str) -> Iterator[object]:
     """Yield the value once for every text in it, with that text replaced."""
     if type(value) is str:
         yield attack
@@ -193,7 +193,11 @@ def replaced(value: Any, attack: str) -> Iterator[Any]:
     elif is_dataclass(value) and not isinstance(value, Origin | type):
         for field in fields(value):
             for new in replaced(getattr(value, field.name), attack):
-                yield replace(value, **{field.name: new})
+                yield replace(cast("Any", value), **{field.name: new})
+
+
+def test_the_recipes_themselves_are_good() -> None:
+    assert [recipe_problems(recipe, FACTS) for recipe in RECIPES] == [()] * len(RECIPES)
 
 
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if ACTIVE.search(attack)])
@@ -201,4 +205,5 @@ def test_no_field_takes_what_something_would_act_on(attack: str) -> None:
     """The rules alone refuse it, without the reader's own care for what is printable."""
     for recipe in RECIPES:
         for broken in replaced(recipe, attack):
+            assert isinstance(broken, Recipe)
             assert recipe_problems(broken, FACTS), broken

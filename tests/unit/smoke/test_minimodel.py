@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.sample.minimodel import Model, ModelError, generate, greedy_tokens, text, tokenize
+from build.smoke.minimodel import Model, ModelError, generate, greedy_tokens, text, tokenize
 
 DEFAULT_SHA256 = "ab7eea47dd8e566db2703e0791aa9ff09c14460f1e8a07fdc3588672e0635a67"
 

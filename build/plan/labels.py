@@ -1,11 +1,12 @@
-"""Tags and labels of an image. Pure."""
+"""The labels of an image. Pure."""
 
 from build.pin.model import Pin
 from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
 
-__all__ = ["TITLE_PREFIX", "immutable_tag", "labels", "moving_tags"]
+__all__ = ["labels"]
 
-TITLE_PREFIX = "org.opencontainers.image"
+_OCI = "org.opencontainers.image"
+"""https://github.com/opencontainers/image-spec/blob/main/annotations.md"""
 
 MINIMUM_DRIVER = {"13": "580.65.06"}
 """Oldest Linux driver for a CUDA major version.
@@ -13,20 +14,6 @@ MINIMUM_DRIVER = {"13": "580.65.06"}
 https://docs.nvidia.com/cuda/cuda-toolkit-release-notes/ (table "CUDA Toolkit and Corresponding Driver Versions"); within a
 major version newer toolkits run on the driver of its first release (minor version compatibility).
 """
-
-
-def immutable_tag(recipe: Recipe, variant: str, fingerprint: str) -> str:
-    """Return `<version>-cu130-sm120a[-<variant>]-<fingerprint:12>`, a tag that never means anything else."""
-    cuda = "cu" + recipe.toolchain.cuda.replace(".", "")
-    suffixes = dict.fromkeys(arch.removesuffix("-real").removesuffix("-virtual") for arch in recipe.toolchain.architectures)
-    architectures = "sm" + "-".join(suffixes)
-    parts = (recipe.source.version, cuda, architectures, variant, fingerprint[:12])
-    return "-".join(part for part in parts if part)
-
-
-def moving_tags(recipe: Recipe, variant: str) -> tuple[str, ...]:
-    """Return the moving tags; a variant's carry its name."""
-    return tuple(f"{tag}-{variant}" if variant else tag for tag in recipe.image.tags)
 
 
 def labels(recipe: Recipe, variant: str, pin: Pin) -> dict[str, str]:
@@ -37,12 +24,12 @@ def labels(recipe: Recipe, variant: str, pin: Pin) -> dict[str, str]:
     """
     minimum_driver = MINIMUM_DRIVER.get(recipe.toolchain.cuda.partition(".")[0], "")
     values = {
-        f"{TITLE_PREFIX}.title": recipe.title,
-        f"{TITLE_PREFIX}.version": recipe.source.version,
-        f"{TITLE_PREFIX}.source": _source_url(recipe),
-        f"{TITLE_PREFIX}.revision": pin.source.commit,
-        f"{TITLE_PREFIX}.created": pin.source.committed_at,
-        f"{TITLE_PREFIX}.base.digest": str(pin.base.digest),
+        f"{_OCI}.title": recipe.title,
+        f"{_OCI}.version": recipe.source.version,
+        f"{_OCI}.source": _source_url(recipe),
+        f"{_OCI}.revision": pin.source.commit,
+        f"{_OCI}.created": pin.source.committed_at,
+        f"{_OCI}.base.digest": str(pin.base.digest),
         "ingot.recipe": recipe.name,
         "ingot.variant": variant,
         "ingot.cuda": recipe.toolchain.cuda,

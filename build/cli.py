@@ -1,0 +1,183 @@
+"""The command line: arguments in, one station call, an exit code out. The only place that catches IngotError and exits."""
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from build.doors import store
+from build.doors.console import Console
+from build.errors import BadRecipes, IngotError, NothingSelected
+from build.settings import Settings, from_env
+
+__all__ = ["main"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_INTERRUPTED = 130
+_MEANING = {
+    1: "the work failed",
+    2: "the request is wrong",
+    3: "nothing was selected",
+    4: "a tool or a service is missing or unreachable",
+    _INTERRUPTED: "interrupted",
+}
+
+_EPILOG = """\
+exit codes: 0 done, also when there was nothing to do; 1 the work failed; 2 the request is wrong; 3 the selection matched
+nothing; 4 a tool or a service is missing or unreachable; 130 interrupted.
+stdout is for machines (--json), stderr for people. Settings are environment variables: see README.md.
+"""
+
+Handler = Callable[[argparse.Namespace, Settings, Console], object]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb. Returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    console = Console()
+    try:
+        settings = from_env(os.environ, ROOT)
+        console = Console(color=settings.color, github=settings.github, step_summary=settings.step_summary)
+        handler: Handler = arguments.handler
+        answer = handler(arguments, settings, console)
+        if arguments.json:
+            print(json.dumps(store.to_data(answer), indent=2))  # noqa: T201  (stdout is the machine's)
+    except KeyboardInterrupt:
+        return _ended(console, _INTERRUPTED)
+    except IngotError as error:
+        if isinstance(error, BadRecipes):
+            for problem in error.problems:
+                console.output(str(problem))
+        if arguments.verbose:
+            traceback.print_exc()
+        console.error(error.message, error.hint)
+        return _ended(console, error.exit_code)
+    return 0
+
+
+def _ended(console: Console, code: int) -> int:
+    console.output(f"exit {code}: {_MEANING[code]}")
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m build", description="Ingot: declarative recipes become proven CUDA runtime images.",
+        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, handler: Handler, text: str, *, recipes: bool = False, detail: str = "") -> argparse.ArgumentParser:
+        added = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {detail}".strip())
+        added.set_defaults(handler=handler)
+        added.add_argument("--json", action="store_true", help="write the result to stdout as one JSON document")
+        added.add_argument("-v", "--verbose", action="store_true", help="show where in the code an error arose")
+        if recipes:
+            added.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
+            added.add_argument("--variant", default="", help="build this variant of the recipes, e.g. no-vmm")
+        return added
+
+    verb("check", _check, "read every recipe and report all problems at once", detail="Needs nothing but the tree.")
+    verb("render", partial(_station, station="render"), "write Dockerfile and bake file below out/", recipes=True,
+         detail="Needs nothing but the tree; digests are zeros until `resolve` has proven them.")
+    verb("resolve", partial(_station, station="resolve"), "prove the pin: source, patches, toolchain and base", recipes=True)
+    verb("plan", partial(_station, station="plan"), "resolve, render and fingerprint", recipes=True)
+    for name in ("image", "build"):
+        one = verb(name, partial(_station, station="image"), "make images and smoke-test them; does nothing for what is done already", recipes=True)
+        one.add_argument("--force", action="store_true", help="build and smoke-test even when there is nothing to do")
+    verb("smoke", _smoke, "smoke-test images that were built, again", recipes=True)
+    verb("push", _push, "push smoke-tested images to INGOT_REGISTRY", recipes=True,
+         detail="The immutable tag first, read back and compared, then the moving tags.")
+    pins = verb("pins", _pins, "refresh the committed locks")
+    pins.add_argument("locks", nargs="*", metavar="LOCK", help="CUDA versions (13.0), `python`, `debian`, `samples`; none: all")
+    engine = verb("engine", _engine, "look after the private engine and its loopback registry")
+    engine.add_argument("action", choices=("status", "start", "stop"), nargs="?", default="status")
+    engine.add_argument("--purge", action="store_true", help="with stop: also delete its images and caches")
+    verb("doctor", _doctor, "say what this machine has and lacks, with the command that mends it")
+    verb("demo", _demo, "build, smoke-test and push the sample fork to a registry on loopback")
+    return parser
+
+
+def _selected(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, ...]:
+    from build.recipe.check import check
+    from build.recipe.select import select
+
+    return select(check(settings.root), arguments.recipes, variant=arguments.variant)
+
+
+def _check(_arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.recipe.check import check
+
+    recipes = check(settings.root)
+    console.note(f"{len(recipes)} recipes, no problem")
+    return [recipe.name for recipe in recipes]
+
+
+def _station(arguments: argparse.Namespace, settings: Settings, console: Console, station: str) -> object:
+    """Run a station for every selected recipe; a failure does not stop the others."""
+    from build.road import Road
+
+    road = Road(settings=settings, reporter=console, force=getattr(arguments, "force", False))
+    call = getattr(road, station)
+    variant = arguments.variant
+    return road.each((recipe.name, partial(call, recipe, variant)) for recipe in _selected(arguments, settings))
+
+
+def _finished(arguments: argparse.Namespace, settings: Settings, artifact: str) -> list[str]:
+    """Name the folders of the selected images; without a selection all below out/ that have the artifact."""
+    from build.plan.model import directory_name
+
+    if arguments.recipes:
+        return [directory_name(recipe.name, arguments.variant) for recipe in _selected(arguments, settings)]
+    names = [path.parent.name for path in sorted(settings.out.glob(f"*/{artifact}"))]
+    if not names:
+        message = f"nothing below {settings.out} has {artifact}"
+        raise NothingSelected(message, hint="build an image first: nox -s build-minifork")
+    return names
+
+
+def _smoke(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.road import Road
+
+    road = Road(settings=settings, reporter=console)
+    return road.each((name, partial(road.smoke, name)) for name in _finished(arguments, settings, "image.json"))
+
+
+def _push(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.road import Road
+
+    road = Road(settings=settings, reporter=console)
+    return road.each((name, partial(road.push, name)) for name in _finished(arguments, settings, "smoke.json"))
+
+
+def _pins(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.pin.refresh import refresh
+
+    return refresh(tuple(arguments.locks), settings, console)
+
+
+def _engine(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.host.manage import manage
+
+    return manage(arguments.action, settings, console, purge=arguments.purge)
+
+
+def _doctor(_arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.host.doctor import doctor
+
+    findings = doctor(settings)
+    rows = tuple(("ok" if one.ok else "missing", one.name, one.found, one.mend) for one in findings)
+    console.summary("doctor", ("", "what", "found", "mend"), rows)
+    return findings
+
+
+def _demo(_arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.demo import demo
+
+    return demo(settings, console)

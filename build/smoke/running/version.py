@@ -1,0 +1,18 @@
+"""The version: what the server says it is must be what the recipe pins."""
+
+from build.smoke.running.image import RunningImage, tail
+from build.smoke.static.image import Verdict
+
+__all__ = ["check"]
+
+
+def check(image: RunningImage) -> Verdict:
+    """Run `<entrypoint> --version`; llama.cpp and its forks print it on stderr."""
+    result = image.run("--version")
+    said = result.stdout + result.stderr
+    findings = []
+    if result.exit_code != 0:
+        findings.append(f"`--version` ended with status {result.exit_code}: {tail(said)}")
+    elif image.expect.version not in said:
+        findings.append(f"`--version` does not say '{image.expect.version}', it says: {tail(said)}")
+    return Verdict(findings=tuple(findings), detail={"said": tail(said)})

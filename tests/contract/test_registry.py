@@ -1,0 +1,176 @@
+"""What push relies on in a registry, held against the fake and against the distribution's server on loopback."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from build.doors.registry import HttpRegistry
+from build.errors import WorkFailed
+from build.host import registry as server
+from build.publish.model import Registry
+from build.publish.push import push
+from build.recipe.refs import Digest, ImageRef
+from build.settings import Namespace, from_env
+from tests.fakes import FakeRegistry
+from tests.unit.publish.images import make_pushable
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def step(self, title: str, *, parallel: bool = False) -> AbstractContextManager["Silent"]:
+        return nullcontext(self)
+
+    def update(self, detail: str) -> None: ...
+
+    def verdict(self, word: str) -> None: ...
+
+    def output(self, line: str) -> None: ...
+
+    def note(self, message: str) -> None: ...
+
+    def warning(self, message: str) -> None: ...
+
+    def error(self, message: str, hint: str = "") -> None: ...
+
+    def summary(self, title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = from_env({"INGOT_CACHE": str(tmp_path_factory.mktemp("cache"))}, Path.cwd())
+    yield server.start(settings, Silent()).address
+    server.stop(settings, purge=True)
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
+    return FakeRegistry() if request.param == "fake" else HttpRegistry(docker_config=tmp_path)
+
+
+@pytest.fixture
+def repository(request: pytest.FixtureRequest, registry: Registry) -> ImageRef:
+    """A repository that nobody used before."""
+    host = "127.0.0.1:1" if isinstance(registry, FakeRegistry) else request.getfixturevalue("address")
+    return ImageRef(registry=host, repository=f"team/{uuid4().hex}")
+
+
+@pytest.fixture
+def blob(tmp_path: Path) -> Callable[[bytes], tuple[Digest, Path]]:
+    def make(data: bytes) -> tuple[Digest, Path]:
+        name = hashlib.sha256(data).hexdigest()
+        (tmp_path / name).write_bytes(data)
+        return Digest(f"sha256:{name}"), tmp_path / name
+
+    return make
+
+
+Blob = Callable[[bytes], tuple[Digest, Path]]
+
+
+def stored(registry: Registry, repository: ImageRef, blob: Blob, content: bytes = b"layer") -> bytes:
+    """Send the blobs of a small image and return its manifest."""
+    entries = []
+    for data in (b"{}", content):
+        digest, path = blob(data)
+        registry.push_blob(repository, digest, path)
+        entries.append({"mediaType": "application/octet-stream", "digest": digest, "size": len(data)})
+    return json.dumps(
+        {"schemaVersion": 2, "mediaType": OCI, "config": entries[0], "layers": entries[1:]}
+    ).encode()
+
+
+def test_what_was_never_pushed_does_not_exist(registry: Registry, repository: ImageRef) -> None:
+    assert registry.manifest(replace(repository, tag="nothing")) is None
+    assert registry.manifest(replace(repository, digest=Digest(f"sha256:{'0' * 64}"))) is None
+    assert registry.has_blob(repository, Digest(f"sha256:{'0' * 64}")) is False
+    assert registry.tags(repository) == ()
+
+
+def test_a_blob_arrives_and_its_progress_is_told(
+    registry: Registry, repository: ImageRef, blob: Blob
+) -> None:
+    digest, path = blob(b"0123456789" * 100_000)
+    counts: list[int] = []
+    registry.push_blob(repository, digest, path, on_bytes=counts.append)
+    assert registry.has_blob(repository, digest)
+    assert counts == sorted(counts)
+    assert counts[-1] == 1_000_000
+
+
+def test_a_blob_that_is_not_its_digest_is_refused(
+    registry: Registry, repository: ImageRef, blob: Blob
+) -> None:
+    digest, path = blob(b"good")
+    path.write_bytes(b"evil")
+    with pytest.raises(WorkFailed):
+        registry.push_blob(repository, digest, path)
+    assert not registry.has_blob(repository, digest)
+
+
+def test_a_blob_is_mounted_from_another_repository(
+    registry: Registry, repository: ImageRef, blob: Blob
+) -> None:
+    digest, path = blob(b"shared")
+    registry.push_blob(repository, digest, path)
+    path.unlink()
+    other = replace(repository, repository=f"{repository.repository}/other")
+    registry.push_blob(other, digest, path, mount_from=repository.repository)
+    assert registry.has_blob(other, digest)
+
+
+def test_a_manifest_reads_back_by_tag_and_by_digest(
+    registry: Registry, repository: ImageRef, blob: Blob
+) -> None:
+    data = stored(registry, repository, blob)
+    digest = registry.put_manifest(replace(repository, tag="one"), data, OCI)
+    assert digest == f"sha256:{hashlib.sha256(data).hexdigest()}"
+    for ref in (replace(repository, tag="one"), replace(repository, digest=digest)):
+        found = registry.manifest(ref)
+        assert found
+        assert (found.digest, found.media_type, found.data) == (digest, OCI, data)
+
+
+def test_a_manifest_without_its_blobs_is_refused(
+    registry: Registry, repository: ImageRef, blob: Blob
+) -> None:
+    data = stored(registry, repository, blob)
+    elsewhere = replace(repository, repository=f"{repository.repository}/empty", tag="one")
+    with pytest.raises(WorkFailed):
+        registry.put_manifest(elsewhere, data, OCI)
+    assert registry.manifest(elsewhere) is None
+
+
+def test_a_tag_moves_and_the_old_image_stays(registry: Registry, repository: ImageRef, blob: Blob) -> None:
+    tag = replace(repository, tag="latest")
+    old = registry.put_manifest(tag, stored(registry, repository, blob, b"old"), OCI)
+    new = registry.put_manifest(tag, stored(registry, repository, blob, b"new"), OCI)
+    found = registry.manifest(tag)
+    assert found
+    assert found.digest == new != old
+    assert registry.manifest(replace(repository, digest=old)) is not None
+    registry.put_manifest(replace(repository, tag="also"), found.data, OCI)
+    assert sorted(registry.tags(repository)) == ["also", "latest"]
+
+
+def test_a_whole_image_is_pushed_and_pushed_again(
+    registry: Registry, repository: ImageRef, tmp_path: Path
+) -> None:
+    image = make_pushable(tmp_path / "image", b"base" * 1_000_000, b"server")
+    namespace = Namespace(host=repository.registry, path=repository.repository)
+    receipts = [
+        push(image.verified, image.plan, image.layout, namespace, registry, Silent()) for _ in range(2)
+    ]
+    assert receipts[0] == receipts[1]
+    for text in receipts[0].refs:
+        found = registry.manifest(ImageRef.parse(text))
+        assert found
+        assert found.digest == image.verified.built.digest

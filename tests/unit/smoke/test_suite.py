@@ -1,0 +1,50 @@
+import itertools
+from pathlib import Path
+
+from build.image.layout import open_layout
+from build.smoke.model import Expectations, Outcome
+from build.smoke.static.image import StaticCheck, StaticImage, Verdict
+from build.smoke.static.suite import CHECKS, NAMES, run_static
+from tests.layouts import write_layout
+from tests.unit.smoke.samples import EXPECT, results
+
+
+def test_the_good_image_passes_every_check(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    assert tuple(found) == NAMES
+    assert {name: check.reason for name, check in found.items() if check.outcome is not Outcome.PASSED} == {}
+    assert found["layout"].detail == {"entries": 23, "layers": 3, "elf_files": 6}
+
+
+def test_names_and_sentences() -> None:
+    assert NAMES == (
+        "layout", "closure", "driver_boundary", "link_facts", "gpu_code", "labels", "user", "residue", "timestamps",
+    )  # fmt: skip
+    assert all(check.protects.endswith(".") for check in CHECKS)
+
+
+def test_a_broken_layout_is_a_failed_check_and_skips_the_others(tmp_path: Path) -> None:
+    layout = open_layout(write_layout(tmp_path, [{"a": b"one"}], how=""))
+    blob = tmp_path / "blobs" / "sha256" / layout.layers[0].digest.hex
+    blob.write_bytes(blob.read_bytes().replace(b"one", b"two"))
+    first, *others = run_static(layout, EXPECT)
+    assert (first.name, first.outcome) == ("layout", Outcome.FAILED)
+    assert first.reason.startswith(f"{tmp_path}: layer {layout.layers[0].digest} has the digest sha256:")
+    assert {check.outcome for check in others} == {Outcome.SKIPPED}
+    assert {check.reason for check in others} == {"the layout cannot be read"}
+
+
+def test_a_check_that_breaks_is_a_failed_check(tmp_path: Path) -> None:
+    def breaks(_image: StaticImage, _expect: Expectations) -> Verdict:
+        raise RuntimeError
+
+    layout = open_layout(write_layout(tmp_path, [{"a": b"1"}]))
+    ticks = itertools.count()
+    (_, check) = run_static(
+        layout,
+        EXPECT,
+        checks=(StaticCheck(name="x", protects=".", run=breaks),),
+        clock=lambda: float(next(ticks)),
+    )
+    assert (check.outcome, check.reason) == (Outcome.FAILED, "the check itself failed: RuntimeError: ")
+    assert check.seconds == 1.0
