@@ -157,9 +157,9 @@ def _push(arguments: argparse.Namespace, settings: Settings, console: Console) -
 
 
 def _pins(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.pin.refresh import refresh
+    from build.road import Road
 
-    return refresh(tuple(arguments.locks), settings, console)
+    return Road(settings=settings, reporter=console).refresh(tuple(arguments.locks))
 
 
 def _engine(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

@@ -43,7 +43,10 @@ def demo(settings: Settings, reporter: Reporter) -> Demo:
             ("digest", str(receipt.digest)),
             ("upstream commit", plan.pin.source.commit),
             ("artifacts", str(out)),
-            ("run it", f"docker run --rm --gpus all -v $PWD:/models {next(iter(receipt.refs))} -m /models/<file>"),
+            (
+                "run it",
+                f"docker run --rm --gpus all -v $PWD:/models {next(iter(receipt.refs))} -m /models/<file>",
+            ),
         ),
     )
     reporter.note(stop)

@@ -141,8 +141,13 @@ class Road:
 
     def image(self, recipe: Recipe, variant: str) -> BuiltImage:
         """Make sure that the image is built and has passed smoke; does nothing where that is so already."""
-        plan = self.plan(recipe, variant)
         out = self._out(recipe, variant)
+        # Two runs of one image wait for each other; the second then finds nothing to do.
+        with store.locked(out / ".lock"):
+            return self._image(recipe, variant, out)
+
+    def _image(self, recipe: Recipe, variant: str, out: Path) -> BuiltImage:
+        plan = self.plan(recipe, variant)
         built = None if self.force else find_built(plan, out)
         report = store.read_known(out / "smoke.json", SmokeReport)
         if built and covers(report, built, expectations_of(plan)):
@@ -182,6 +187,14 @@ class Road:
         """Read out/<name>/plan.json."""
         return store.read_artifact(self.settings.out / name / "plan.json", ImagePlan, made_by=f"nox -s build -- {name}")
 
+    def refresh(self, locks: tuple[str, ...]) -> list[str]:
+        """Rewrite committed locks; returns the files that changed."""
+        from build.pin.refresh import Refresh
+
+        refresh = Refresh(root=self.settings.root, cache=self.settings.cache, reporter=self.reporter,
+                          digest_of=self._digest)
+        return refresh.refresh(locks)
+
     # Several at once.
 
     def each(self, names: Iterable[tuple[str, Callable[[], T]]]) -> list[T]:
@@ -203,6 +216,12 @@ class Road:
         return done
 
     # Parts.
+
+    def _digest(self, reference: str) -> str | None:
+        from build.doors.registry import parse_reference
+
+        manifest = self.registry.manifest(parse_reference(reference))
+        return str(manifest.digest) if manifest else None
 
     def _out(self, recipe: Recipe, variant: str) -> Path:
         return self.settings.out / directory_name(recipe.name, variant)

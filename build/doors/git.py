@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import git
 from git.exc import GitCommandNotFound
 
+from build.doors.store import locked, write_text
 from build.errors import CommandFailed, ToolMissing, Unreachable, WorkFailed
 from build.recipe.refs import Commit
 
@@ -26,13 +27,22 @@ _UNREACHABLE = re.compile(
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
-    "GIT_CONFIG_COUNT": "2",
-    "GIT_CONFIG_KEY_0": "core.autocrlf",
-    "GIT_CONFIG_VALUE_0": "false",
-    "GIT_CONFIG_KEY_1": "gc.auto",
-    "GIT_CONFIG_VALUE_1": "0",
     "LC_ALL": "C",
 }
+_CONFIGURATION = tuple(
+    word
+    for setting in (
+        "core.autocrlf=false",
+        "core.symlinks=true",
+        "apply.ignoreWhitespace=no",
+        "gc.auto=0",
+    )
+    for word in ("-c", setting)
+)
+"""The user's own configuration is honoured (insteadOf, proxies, credentials), but not where it would change bytes."""
+
+_ATTRIBUTES = "* -text -ident -filter -export-subst -export-ignore -working-tree-encoding\n"
+"""Bytes as committed, whatever the tree's own attributes ask for: no line-end conversion, no filters."""
 
 
 class CommitMissing(WorkFailed):
@@ -48,14 +58,22 @@ class Submodule:
     commit: Commit
 
 
-def _git(directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path | None = None
-         ) -> tuple[int, str, str]:
-    command = ["git", *arguments]
+def _git(
+    directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path | None = None
+) -> tuple[int, str, str]:
+    command = ["git", *_CONFIGURATION, *arguments]
+    # Said in every call: git hooks export GIT_DIR, and we may be called from one.
+    places = {"GIT_DIR": str(directory)}
     try:
-        with (stdin.open("rb") if stdin else open("/dev/null", "rb")) as source:  # noqa: PTH123
+        with stdin.open("rb") if stdin else open("/dev/null", "rb") as source:  # noqa: PTH123
             status, out, err = git.cmd.Git(directory).execute(
-                command, env={**_ENVIRONMENT, **(env or {})}, istream=source, with_extended_output=True,
-                with_exceptions=False, strip_newline_in_stdout=False, stdout_as_string=True,
+                command,
+                env={**_ENVIRONMENT, **places, **(env or {})},
+                istream=source,
+                with_extended_output=True,
+                with_exceptions=False,
+                strip_newline_in_stdout=False,
+                stdout_as_string=True,
             )
     except GitCommandNotFound as error:
         message = "git is not installed"
@@ -83,24 +101,36 @@ class TreeIndex:
 
     def read(self, tree: str) -> None:
         """Fill the index from a commit or a tree."""
-        self.index.unlink(missing_ok=True)
+        self.discard()
         _must(self.mirror, "read-tree", tree, env=self._env)
 
     def import_folder(self, folder: Path) -> None:
         """Fill the index from files on disk, byte for byte, ignoring .gitignore."""
-        self.index.unlink(missing_ok=True)
+        self.discard()
         _must(folder, "add", "--all", "--force", ".", env={**self._env, "GIT_WORK_TREE": str(folder)})
 
     def apply(self, patch: Path, *options: str) -> tuple[bool, str]:
         """Apply a patch to the index. Returns whether it applied, and what git said about it."""
         status, out, err = _git(
-            self.mirror, "apply", "--cached", "--verbose", "--whitespace=nowarn", *options, str(patch), env=self._env
+            self.mirror,
+            "apply",
+            "--cached",
+            "--verbose",
+            "--whitespace=nowarn",
+            *options,
+            str(patch),
+            env=self._env,
         )
         return status == 0, out + err
 
     def write_tree(self) -> str:
         """Store the index as a tree object. Returns its id."""
         return _must(self.mirror, "write-tree", env=self._env).strip()
+
+    def discard(self) -> None:
+        """Remove the index and the lock that a killed git may have left beside it."""
+        self.index.unlink(missing_ok=True)
+        self.index.with_name(f"{self.index.name}.lock").unlink(missing_ok=True)
 
     def export(self, folder: Path) -> None:
         """Write the files of the index below `folder`, which must be empty."""
@@ -129,15 +159,14 @@ class GitMirrors:
 
     def mirror(self, url: str) -> Path:
         """Return the bare repository that mirrors `url`, made if it is not there."""
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rsplit("://", maxsplit=1)[-1]).strip("-").removesuffix(".git")
+        name = (
+            re.sub(r"[^A-Za-z0-9.-]+", "-", url.rsplit("://", maxsplit=1)[-1]).strip("-").removesuffix(".git")
+        )
         path = self.root / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.git"
         if not (path / "HEAD").exists():
             path.mkdir(parents=True, exist_ok=True)
             _must(path, "init", "--bare", "--quiet", ".")
-        # Bytes as committed, whatever the tree's own attributes ask for: no line-end conversion, no filters.
-        attributes = path / "info" / "attributes"
-        attributes.parent.mkdir(exist_ok=True)
-        attributes.write_text("* -text -ident -filter -export-subst -export-ignore\n")
+        _keep_bytes(path)
         return path
 
     def has(self, mirror: Path, commit: Commit) -> bool:
@@ -153,29 +182,49 @@ class GitMirrors:
             CommitMissing: it answered and has no such commit.
         """
         mirror = self.mirror(url)
-        if self.has(mirror, commit):
-            return mirror
+        with locked(mirror.with_name(f"{mirror.name}.lock")):
+            if not self.has(mirror, commit):
+                self._fetch(url, mirror, commit)
+        return mirror
+
+    def _fetch(self, url: str, mirror: Path, commit: Commit) -> None:
+        # Nobody else is here, so these are of a git that was killed.
+        for stale in ("shallow.lock", "packed-refs.lock", f"refs/ingot/{commit}.lock"):
+            (mirror / stale).unlink(missing_ok=True)
         where = self.location(url)
-        status, _, err = _git(mirror, "fetch", "--quiet", "--no-tags", "--depth=1", "--", where,
-                              f"+{commit}:refs/ingot/{commit}")
+        status, _, err = _git(
+            mirror,
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--depth=1",
+            "--",
+            where,
+            f"+{commit}:refs/ingot/{commit}",
+        )
         if status != 0 and not _UNREACHABLE.search(err):
             # Servers may refuse to name a commit that is no branch's head: take everything and look again.
-            status, _, err = _git(mirror, "fetch", "--quiet", "--no-tags", "--", where, "+refs/*:refs/upstream/*")
+            status, _, err = _git(
+                mirror, "fetch", "--quiet", "--no-tags", "--", where, "+refs/*:refs/upstream/*"
+            )
             if status == 0:
                 status, _, _ = _git(mirror, "update-ref", f"refs/ingot/{commit}", commit)
                 err = "" if status == 0 else "not our ref"
         if status != 0:
             self._refuse(url, where, commit, err)
-        return mirror
 
     @staticmethod
     def _refuse(url: str, where: str, commit: Commit, err: str) -> None:
         if re.search(r"not our ref|couldn't find remote ref|not a valid SHA1|invalid object", err):
             message = f"{url} has no commit {commit}"
-            raise CommitMissing(message, hint="a branch rewritten upstream? choose a commit that is still there")
+            raise CommitMissing(
+                message, hint="a branch rewritten upstream? choose a commit that is still there"
+            )
         host = urlsplit(where).hostname or where
-        last = (err.strip().splitlines() or ["no answer"])[-1]
-        message = f"cannot reach {host} for {url}: {last}"
+        words = err.strip().splitlines() or ["no answer"]
+        # The first fatal line says why; what follows is advice.
+        why = next((line for line in words if line.startswith(("fatal:", "ssh:"))), words[-1])
+        message = f"cannot reach {host} for {url}: {why}"
         raise Unreachable(
             message,
             hint="name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
@@ -188,13 +237,23 @@ class GitMirrors:
 
     def committed_at(self, mirror: Path, commit: Commit) -> str:
         """Return the commit's date as RFC 3339 in UTC."""
-        return _must(mirror, "show", "--no-patch", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", commit,
-                     env={"TZ": "UTC"}).strip()
+        return _must(
+            mirror,
+            "show",
+            "--no-patch",
+            "--format=%cd",
+            "--date=format-local:%Y-%m-%dT%H:%M:%SZ",
+            commit,
+            env={"TZ": "UTC"},
+        ).strip()
 
     def submodules(self, mirror: Path, commit: Commit, *, base: str) -> tuple[Submodule, ...]:
         """List the commit's submodules. Relative URLs are resolved against `base`."""
-        links = [line.split(None, 3) for line in
-                 _must(mirror, "ls-tree", "-r", "--full-tree", "-z", commit).split("\0") if line.startswith("160000 ")]
+        links = [
+            line.split(None, 3)
+            for line in _must(mirror, "ls-tree", "-r", "--full-tree", "-z", commit).split("\0")
+            if line.startswith("160000 ")
+        ]
         if not links:
             return ()
         listing = _must(mirror, "config", f"--blob={commit}:.gitmodules", "--null", "--list").split("\0")
@@ -213,6 +272,13 @@ class GitMirrors:
     def index(self, mirror: Path, index: Path) -> TreeIndex:
         """Return an empty index over the mirror, kept in the file `index`."""
         return TreeIndex(mirror=mirror, index=index)
+
+
+def _keep_bytes(repository: Path) -> None:
+    """Switch conversions off. The file is left alone where it is right: another process may be reading it."""
+    attributes = repository / "info" / "attributes"
+    if not attributes.exists() or attributes.read_text(encoding="utf-8") != _ATTRIBUTES:
+        write_text(attributes, _ATTRIBUTES)
 
 
 def _join(base: str, url: str) -> str:
@@ -235,12 +301,11 @@ def commit_folder(folder: Path, repository: Path, *, branch: str, message: str, 
     if not (repository / "HEAD").exists():
         repository.mkdir(parents=True, exist_ok=True)
         _must(repository, "init", "--bare", "--quiet", f"--initial-branch={branch}", ".")
-    (repository / "info").mkdir(exist_ok=True)
-    (repository / "info" / "attributes").write_text("* -text -ident -filter\n")
+    _keep_bytes(repository)
     index = TreeIndex(mirror=repository, index=repository / f"index.{os.getpid()}")
     index.import_folder(folder)
     tree = index.write_tree()
-    index.index.unlink()
+    index.discard()
     who = {"NAME": "Ingot", "EMAIL": "ingot@samples.ingot.invalid", "DATE": date}
     env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
     commit = Commit(_must(repository, "commit-tree", tree, "-m", message, env=env).strip())

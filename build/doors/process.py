@@ -1,11 +1,14 @@
 """Outside programs. The one importer of `subprocess`: argv tuples only, no shell, no leftovers on an interrupt."""
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +18,10 @@ __all__ = ["Completed", "run", "spawn", "stream"]
 
 _PATIENCE_S = 10.0
 """Seconds between asking a process group to end and killing it."""
+
+
+_PR_SET_PDEATHSIG = 1
+"""https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +56,14 @@ def run(  # noqa: PLR0913  (one door, every way to call a program)
         CommandFailed: it ended with a status other than 0.
         WorkFailed: it did not end in time.
     """
-    process = _start(argv, cwd=cwd, env=env, stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = _start(
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     with process:
         try:
             out, err = process.communicate(stdin, timeout=timeout_s)
@@ -61,8 +74,12 @@ def run(  # noqa: PLR0913  (one door, every way to call a program)
         except BaseException:
             _end(process)
             raise
-    done = Completed(argv=argv, status=process.returncode, stdout=out.decode(errors="replace"),
-                     stderr=err.decode(errors="replace"))
+    done = Completed(
+        argv=argv,
+        status=process.returncode,
+        stdout=out.decode(errors="replace"),
+        stderr=err.decode(errors="replace"),
+    )
     if check and done.status != 0:
         raise CommandFailed(argv, done.status, output=done.stderr or done.stdout, hint=hint)
     return done
@@ -79,8 +96,9 @@ def stream(
 
     An interrupt, or an exception from `on_line`, ends the program and all its children first.
     """
-    process = _start(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                     stderr=subprocess.STDOUT)
+    process = _start(
+        argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     with process:
         try:
             assert process.stdout is not None
@@ -96,7 +114,15 @@ def spawn(argv: tuple[str, ...], *, log: Path, env: Mapping[str, str] | None = N
     """Start a program that outlives this one, its output appended to `log`. Returns its process id."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
-        process = _start(argv, cwd=None, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT)
+        process = _start(
+            argv,
+            cwd=None,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            bound=False,
+        )
     pid = process.pid
     # It is meant to run on: without this Popen warns of a child that was never waited for.
     process.returncode = 0
@@ -111,15 +137,37 @@ def _start(
     stdin: int,
     stdout: int | IO[bytes],
     stderr: int,
+    bound: bool = True,
 ) -> subprocess.Popen[bytes]:
+    # Loaded before the fork: between fork and exec nothing may be loaded.
+    _libc()
     try:
         return subprocess.Popen(  # noqa: S603  (argv tuples of our own making, never a shell)
-            argv, cwd=cwd, env={**os.environ, **(env or {})}, stdin=stdin, stdout=stdout, stderr=stderr,
+            argv,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=True,
+            preexec_fn=_end_with_parent if bound else None,  # noqa: PLW1509  (one system call, no lock is taken)
         )
     except (FileNotFoundError, PermissionError) as error:
         message = f"cannot run {argv[0]}: {error.strerror}"
-        raise ToolMissing(message, hint="`nox -s doctor` lists what is missing and how to install it") from error
+        raise ToolMissing(
+            message, hint="`nox -s doctor` lists what is missing and how to install it"
+        ) from error
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this child when the pipeline is killed and cannot do so itself (prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

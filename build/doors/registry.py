@@ -105,6 +105,11 @@ class HttpRegistry:
 
         return self._web.retried(ask, attempts=2)
 
+    def digest(self, reference: str) -> Digest | None:
+        """Return what a reference in docker's spelling means now; None where it does not exist."""
+        found = self.manifest(parse_reference(reference))
+        return found.digest if found else None
+
     def has_blob(self, repository: ImageRef, digest: Digest) -> bool:
         """Say whether a repository holds a blob."""
         # Where a blob is redirected to storage it is there; storage often refuses HEAD.

@@ -30,9 +30,16 @@ def manage(action: str, settings: Settings, reporter: Reporter, *, purge: bool =
         private.stop(settings, reporter, purge=purge)
         registry.stop(settings, purge=purge)
     state, server = private.status(settings), registry.status(settings)
-    status = EngineStatus(name=state.name, engine=state.state, docker_host=state.docker_host, log=state.log,
-                          registry=server.address if server else "")
-    reporter.note(f"private engine {status.name}: {status.engine}"
-                  + (f", DOCKER_HOST={status.docker_host}" if status.engine == "running" else ""))
+    status = EngineStatus(
+        name=state.name,
+        engine=state.state,
+        docker_host=state.docker_host,
+        log=state.log,
+        registry=server.address if server else "",
+    )
+    reporter.note(
+        f"private engine {status.name}: {status.engine}"
+        + (f", DOCKER_HOST={status.docker_host}" if status.engine == "running" else "")
+    )
     reporter.note(f"registry on loopback: {status.registry or 'stopped'}")
     return status

@@ -1,5 +1,6 @@
 """Plan to image: writes what was rendered, runs bake, reads the layout that it left. The bytes are BuildKit's alone."""
 
+import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -56,12 +57,14 @@ def build_image(
     Raises:
         BuildFailed: with the failing stage and the last lines of its log.
     """
-    part = out / ".image.part"
-    store.discard(part)
+    for stale in out.glob(".image.*.part"):
+        store.discard(stale)
+    # A name of its own: a BuildKit that outlived a killed run may still be writing to the earlier one.
+    part = out / f".image.{os.getpid()}.part"
     (out / "image.json").unlink(missing_ok=True)
     phases = Phases()
     begun = time.monotonic()
-    whole = BakeTarget(name=plan.name, context="", output=str(part))
+    whole = BakeTarget(name=plan.target, context="", output=str(part))
     with narrated(reporter) as narrate:
 
         def see(event: BuildEvent) -> None:
@@ -70,11 +73,11 @@ def build_image(
 
         builder.bake(
             out / "docker-bake.json",
-            (plan.name,),
+            (plan.target,),
             cwd=root,
             log=out / "build.log",
             on_event=see,
-            options=("--set", f"{plan.name}.output={output_attribute(whole)}"),
+            options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
         )
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
     store.replace_dir(part, out / "image")

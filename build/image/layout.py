@@ -185,9 +185,9 @@ def _layers(path: Path, blobs: object, config: ImageConfig) -> tuple[Layer, ...]
         message = f"the manifest has {len(entries)} layers, the configuration {len(config.diff_ids)}"
         raise MalformedError(message)
     steps = [step.created_by for step in config.history if not step.empty_layer]
-    whats = steps if len(steps) == len(entries) else [""] * len(entries)
+    captions = steps if len(steps) == len(entries) else [""] * len(entries)
     layers = []
-    for entry, diff_id, what in zip(entries, config.diff_ids, whats, strict=True):
+    for entry, diff_id, what in zip(entries, config.diff_ids, captions, strict=True):
         name, size = digest(entry.get("digest"), "layers.digest"), whole(entry.get("size"), "layers.size")
         actual = _blob(path, name).stat().st_size
         if actual != size:

@@ -34,7 +34,10 @@ def index_url() -> str:
     """Return the package index that pip is configured for on this machine."""
     for key in ("global.index-url", "install.index-url", ":env:.index-url"):
         try:
-            return process.run((sys.executable, "-m", "pip", "config", "get", key)).stdout.strip().rstrip("/") + "/"
+            return (
+                process.run((sys.executable, "-m", "pip", "config", "get", key)).stdout.strip().rstrip("/")
+                + "/"
+            )
         except CommandFailed:
             continue
     return process.run((sys.executable, "-c", _PIP_INDEX)).stdout.strip().rstrip("/") + "/"
@@ -84,6 +87,8 @@ def _fetch(source: SdistSource, path: Path) -> None:
             sink.write(chunk)
     if digest.hexdigest() != source.sha256:
         part.unlink()
-        message = f"{source.sdist}: the index served sha256 {digest.hexdigest()}, the recipe says {source.sha256}"
+        message = (
+            f"{source.sdist}: the index served sha256 {digest.hexdigest()}, the recipe says {source.sha256}"
+        )
         raise WorkFailed(message, hint="find out why before the pin is changed")
     shutil.move(part, path)

@@ -23,10 +23,29 @@ _LEAN = tuple(
 )
 
 _RESIDUE = (
-    "etc/hostname", "etc/resolv.conf", "etc/hosts", "etc/machine-id", "etc/apt/sources.list", "etc/apt/sources.list.d", "etc/apt/apt.conf.d/70debconf", "var/lib/apt", "var/cache/apt",
-    "var/log", "var/cache/ldconfig/aux-cache", "var/cache/debconf", "var/lib/dpkg/status-old",
-    "var/lib/dpkg/available", "var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old", "etc/passwd-", "etc/group-",
-    "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-", "var/lib/systemd",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "etc/hosts",
+    "etc/machine-id",
+    "etc/apt/sources.list",
+    "etc/apt/sources.list.d",
+    "etc/apt/apt.conf.d/70debconf",
+    "var/lib/apt",
+    "var/cache/apt",
+    "var/log",
+    "var/cache/ldconfig/aux-cache",
+    "var/cache/debconf",
+    "var/lib/dpkg/status-old",
+    "var/lib/dpkg/available",
+    "var/lib/dpkg/diversions-old",
+    "var/lib/dpkg/statoverride-old",
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
+    "etc/subuid-",
+    "etc/subgid-",
+    "var/lib/systemd",
 )
 """What a bootstrapped root file system carries of the host and of the packaging that made it."""
 
@@ -46,9 +65,18 @@ def bootstrap_command(archive: Archive, suite: str, packages: tuple[str, ...], t
         'echo "app:x:10001:10001:app:/app:/usr/sbin/nologin" >> "$1/etc/passwd"; echo "app:x:10001:" >> "$1/etc/group"',
     )
     return (
-        "mmdebstrap", "--quiet", "--variant=essential", "--format=tar", "--mode=root", "--architectures=amd64", "--skip=output/dev",
-        f"--include={','.join(packages)}", *_LEAN, *(f"--customize-hook={hook}" for hook in hooks),
-        suite, str(tar),
+        "mmdebstrap",
+        "--quiet",
+        "--variant=essential",
+        "--format=tar",
+        "--mode=root",
+        "--architectures=amd64",
+        "--skip=output/dev",
+        f"--include={','.join(packages)}",
+        *_LEAN,
+        *(f"--customize-hook={hook}" for hook in hooks),
+        suite,
+        str(tar),
         f"deb{signed} {archive.uri} {suite} main",
         f"deb{signed} {archive.uri} {suite}-updates main",
         f"deb{signed} {security} {suite}-security main",
@@ -67,15 +95,20 @@ def bootstrap(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path
         raise ToolMissing(message, hint="run as root once, or make the registry reachable")
     tar.parent.mkdir(parents=True, exist_ok=True)
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C", "TZ": "UTC"}
-    process.run(bootstrap_command(archive, suite, packages, tar), env=environment,
-                hint="install the distribution's package: mmdebstrap")
+    process.run(
+        bootstrap_command(archive, suite, packages, tar),
+        env=environment,
+        hint="install the distribution's package: mmdebstrap",
+    )
 
 
 def installed(dpkg_status: str) -> tuple[str, ...]:
     """List the packages of a dpkg status file as sorted `name=version`. Pure."""
     found = []
     for stanza in dpkg_status.split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" "))
+        fields = dict(
+            line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" ")
+        )
         if fields.get("Status", "").endswith(" installed"):
             found.append(f"{fields['Package']}={fields['Version']}")
     return tuple(sorted(found))

@@ -63,18 +63,40 @@ class ImageStore:
                 ("wheels", str(wheels)),
             )
             context = str(work / "context")
-            layout = BakeTarget(name="toolchain", context=context, dockerfile="../Dockerfile", stage="toolchain",
-                                contexts=contexts, output=str(work / "layout"), compression="zstd")
-            stub = BakeTarget(name="driver-stub", context=context, dockerfile="../Dockerfile", stage="driver-stub",
-                              contexts=contexts, output=str((work / DRIVER_STUB).parent), kind="local")
+            layout = BakeTarget(
+                name="toolchain",
+                context=context,
+                dockerfile="../Dockerfile",
+                stage="toolchain",
+                contexts=contexts,
+                output=str(work / "layout"),
+                compression="zstd",
+            )
+            stub = BakeTarget(
+                name="driver-stub",
+                context=context,
+                dockerfile="../Dockerfile",
+                stage="driver-stub",
+                contexts=contexts,
+                output=str((work / DRIVER_STUB).parent),
+                kind="local",
+            )
             self._bake(work, layout, stub)
-            return PinnedImage(lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages)
+            return PinnedImage(
+                lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
+            )
 
         return self._ensure(name, key, f"toolchain for CUDA {cuda.version}", make)
 
     def toolchain_lock(self, cuda: CudaLock, lock: DebianLock) -> str:
         """Hash what a toolchain is made from, for every host architecture; needs nothing but the tree."""
-        inputs = [*self._toolchain_files(cuda), cuda.sha256, lock.suite, lock.digest, list(lock.toolchain_packages)]
+        inputs = [
+            *self._toolchain_files(cuda),
+            cuda.sha256,
+            lock.suite,
+            lock.digest,
+            list(lock.toolchain_packages),
+        ]
         return store.sha256_text(store.canonical_json(inputs))
 
     def _toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
@@ -96,7 +118,9 @@ class ImageStore:
     def _place(self, name: str, key: str) -> Path:
         return self.cache / "images" / f"{name}-{key[:12]}"
 
-    def _debian(self, name: str, lock: DebianLock, packages: tuple[str, ...], *, mode: str, compression: str) -> PinnedImage:
+    def _debian(
+        self, name: str, lock: DebianLock, packages: tuple[str, ...], *, mode: str, compression: str
+    ) -> PinnedImage:
         wanted = tuple(sorted(packages))
         keys = {
             origin: store.sha256_text(store.canonical_json([origin, lock.suite, digest, list(wanted), "1"]))
@@ -106,15 +130,27 @@ class ImageStore:
             if mode in {"auto", origin} and (found := self._found(name, key)):
                 return found
         origin = self._origin(lock, mode)
-        title = f"{name} image, Debian {lock.suite}, " + ("from the registry" if origin == "registry" else "bootstrapped")
+        title = f"{name} image, Debian {lock.suite}, " + (
+            "from the registry" if origin == "registry" else "bootstrapped"
+        )
 
         def make(work: Path) -> PinnedImage:
-            return self._make_debian(work, lock, wanted, origin=origin, key=keys[origin], compression=compression)
+            return self._make_debian(
+                work, lock, wanted, origin=origin, key=keys[origin], compression=compression
+            )
 
         return self._ensure(name, keys[origin], title, make)
 
-    def _make_debian(self, work: Path, lock: DebianLock, packages: tuple[str, ...], *, origin: str, key: str,
-                     compression: str) -> PinnedImage:
+    def _make_debian(
+        self,
+        work: Path,
+        lock: DebianLock,
+        packages: tuple[str, ...],
+        *,
+        origin: str,
+        key: str,
+        compression: str,
+    ) -> PinnedImage:
         reference = f"{lock.image}@{lock.digest}"
         contexts: tuple[tuple[str, str], ...] = ()
         if origin == "registry":
@@ -122,16 +158,34 @@ class ImageStore:
         else:
             debian.bootstrap(read_archive(), lock.suite, packages, work / "context" / "rootfs.tar")
         (work / "context").mkdir(exist_ok=True)
-        store.write_text(work / "Dockerfile", render(self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages))
+        store.write_text(
+            work / "Dockerfile",
+            render(self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages),
+        )
         context = str(work / "context")
-        layout = BakeTarget(name="debian", context=context, dockerfile="../Dockerfile", stage="debian", contexts=contexts,
-                            output=str(work / "layout"), compression=compression)
-        status = BakeTarget(name="dpkg-status", context=context, dockerfile="../Dockerfile", stage="dpkg-status",
-                            contexts=contexts, output=str(work / "dpkg"), kind="local")
+        layout = BakeTarget(
+            name="debian",
+            context=context,
+            dockerfile="../Dockerfile",
+            stage="debian",
+            contexts=contexts,
+            output=str(work / "layout"),
+            compression=compression,
+        )
+        status = BakeTarget(
+            name="dpkg-status",
+            context=context,
+            dockerfile="../Dockerfile",
+            stage="dpkg-status",
+            contexts=contexts,
+            output=str(work / "dpkg"),
+            kind="local",
+        )
         self._bake(work, layout, status)
         store.discard(work / "context")
         return PinnedImage(
-            lock=key, digest=layout_digest(work / "layout"),
+            lock=key,
+            digest=layout_digest(work / "layout"),
             origin=f"registry: {reference}" if origin == "registry" else f"bootstrapped: debian/{lock.suite}",
             packages=debian.installed((work / "dpkg" / "status").read_text(encoding="utf-8")),
         )
@@ -146,11 +200,15 @@ class ImageStore:
         except Unreachable as error:
             if mode == "registry":
                 raise
-            self.reporter.warning(f"no registry can be reached for {reference}, so Debian {lock.suite} is bootstrapped "
-                                  f"from this host's package archive ({error.message})")
+            self.reporter.warning(
+                f"no registry can be reached for {reference}, so Debian {lock.suite} is bootstrapped "
+                f"from this host's package archive ({error.message})"
+            )
             return "bootstrap"
         message = f"the registry answers and has no {reference}"
-        raise WorkFailed(message, hint="`nox -s pins -- debian` takes the current one; INGOT_BASE=bootstrap does without")
+        raise WorkFailed(
+            message, hint="`nox -s pins -- debian` takes the current one; INGOT_BASE=bootstrap does without"
+        )
 
     def _found(self, name: str, key: str) -> PinnedImage | None:
         place = self._place(name, key)
@@ -181,5 +239,10 @@ class ImageStore:
 
     def _bake(self, work: Path, *targets: BakeTarget) -> None:
         store.write_text(work / "docker-bake.json", bake_json(*targets))
-        self.builder().bake(work / "docker-bake.json", tuple(target.name for target in targets), cwd=work,
-                            log=work / "build.log", on_event=lambda _event: None)
+        self.builder().bake(
+            work / "docker-bake.json",
+            tuple(target.name for target in targets),
+            cwd=work,
+            log=work / "build.log",
+            on_event=lambda _event: None,
+        )

@@ -48,7 +48,9 @@ def read_cuda_lock(toolchains: Path, version: str) -> CudaLock:
     except FileNotFoundError:
         known = sorted(file.stem.removeprefix("cuda-") for file in toolchains.glob("cuda-*.txt"))
         message = f"no lock for CUDA {version}: {path} does not exist"
-        raise BadRequest(message, hint=f"locked versions: {', '.join(known)}; `nox -s pins -- {version}` adds one") from None
+        raise BadRequest(
+            message, hint=f"locked versions: {', '.join(known)}; `nox -s pins -- {version}` adds one"
+        ) from None
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     body = "\n".join(lines).replace("\\\n", " ")
     wheels = []

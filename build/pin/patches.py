@@ -11,7 +11,31 @@ from build.pin.model import PatchProof
 __all__ = ["PatchRefused", "apply_patch", "compiled", "touched"]
 
 _COMPILED_SUFFIXES = frozenset(
-    [".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hh", ".hpp", ".hxx", ".inc", ".inl", ".in", ".cmake", ".s", ".S", ".comp", ".metal", ".proto", ".py", ".def", ".map", ".ld"]
+    [
+        ".c",
+        ".cc",
+        ".cpp",
+        ".cxx",
+        ".cu",
+        ".cuh",
+        ".h",
+        ".hh",
+        ".hpp",
+        ".hxx",
+        ".inc",
+        ".inl",
+        ".in",
+        ".cmake",
+        ".s",
+        ".S",
+        ".comp",
+        ".metal",
+        ".proto",
+        ".py",
+        ".def",
+        ".map",
+        ".ld",
+    ]
 )
 _COMPILED_NAMES = frozenset({"CMakeLists.txt", "Makefile", "VERSION"})
 _OFFSET = re.compile(r"succeeded at \d+ \(offset (-?\d+) lines?\)")
@@ -19,8 +43,6 @@ _OFFSET = re.compile(r"succeeded at \d+ \(offset (-?\d+) lines?\)")
 
 class PatchRefused(WorkFailed):
     """A patch does not apply exactly, or would change nothing that is built."""
-
-
 
 
 def touched(patch: str) -> tuple[str, ...]:
@@ -54,7 +76,9 @@ def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
         message = f"patches/{file} is not a unified diff: it names no file"
         raise PatchRefused(message, hint="make it with `git format-patch` or `git diff`")
     if not any(compiled(name) for name in files):
-        message = f"patches/{file} touches no compiled file, only {', '.join(files)}: the image would be the same"
+        message = (
+            f"patches/{file} touches no compiled file, only {', '.join(files)}: the image would be the same"
+        )
         raise PatchRefused(message, hint="drop it, or name the file that was meant")
     applied, words = index.apply(patch)
     if not applied:
@@ -67,16 +91,26 @@ def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
 def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefused:
     gone = re.findall(r"error: (\S+): does not exist in index", words)
     if gone:
-        return PatchRefused(f"patches/{file}: its target is gone: the source has no {', '.join(gone)}",
-                            hint="upstream moved or removed it: write the patch anew, or drop it")
+        return PatchRefused(
+            f"patches/{file}: its target is gone: the source has no {', '.join(gone)}",
+            hint="upstream moved or removed it: write the patch anew, or drop it",
+        )
     if index.apply(patch, "--check", "--reverse")[0]:
-        return PatchRefused(f"patches/{file} is already applied: the source has this change",
-                            hint="upstream took it? Remove it from the recipe's patches")
-    where = ", ".join(f"{name}:{line}" for name, line in re.findall(r"error: patch failed: (\S+):(\d+)", words))
+        return PatchRefused(
+            f"patches/{file} is already applied: the source has this change",
+            hint="upstream took it? Remove it from the recipe's patches",
+        )
+    where = ", ".join(
+        f"{name}:{line}" for name, line in re.findall(r"error: patch failed: (\S+):(\d+)", words)
+    )
     for context in ("-C2", "-C1"):
         if index.apply(patch, "--check", context)[0]:
-            return PatchRefused(f"patches/{file} needs fuzz: at {where} the lines around the change differ from the source",
-                                hint="refresh the patch against the pinned commit; it is applied exactly or not at all")
+            return PatchRefused(
+                f"patches/{file} needs fuzz: at {where} the lines around the change differ from the source",
+                hint="refresh the patch against the pinned commit; it is applied exactly or not at all",
+            )
     said = where or words.strip().splitlines()[-1]
-    return PatchRefused(f"patches/{file} conflicts with the source at {said}",
-                        hint="write the patch anew against the pinned commit, or pin a commit that it fits")
+    return PatchRefused(
+        f"patches/{file} conflicts with the source at {said}",
+        hint="write the patch anew against the pinned commit, or pin a commit that it fits",
+    )

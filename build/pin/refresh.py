@@ -1,1 +1,140 @@
-"""Refresh of the committed locks. The one part of this station that writes tracked files."""
+"""Refresh of the committed locks. The one module of this station that writes tracked files, each as a whole or one line."""
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from build.doors import process, store
+from build.doors.effects import Reporter
+from build.errors import BadRequest, CommandFailed, Unreachable
+from build.pin.locks import read_debian_lock
+from build.pin.sample import SAMPLES_URL, sample_commit
+
+__all__ = ["Refresh", "cuda_requirement", "lock_text", "with_commit"]
+
+_COMPONENTS = ("nvcc", "crt", "nvvm", "cudart", "cublas", "cccl")
+"""Extras of cuda-toolkit. crt and nvvm must be named: nvcc's own requirement on them has no version."""
+
+_TARGET = (
+    "--python-version",
+    "3.11",
+    "--no-emit-index-url",
+    "--no-emit-find-links",
+    "--no-annotate",
+    "--no-header",
+)
+
+
+def cuda_requirement(version: str) -> str:
+    """Write the requirement whose resolution is the lock of a CUDA version, given as `13.0`. Pure."""
+    return f"cuda-toolkit[{','.join(_COMPONENTS)}]=={version}.*"
+
+
+def lock_text(version: str, resolved: str) -> str:
+    """Write a CUDA lock around what was resolved. Pure."""
+    return (
+        f"# CUDA {version} for the toolchain image: NVIDIA's own wheels, every file by its SHA-256, for x86_64 and aarch64 "
+        f"build hosts.\n# Refresh: nox -s pins -- {version}\n{resolved}"
+    )
+
+
+def with_commit(recipe: str, commit: str) -> str:
+    """Replace the commit in a recipe's text and nothing else. Pure."""
+    return re.sub(r"^(  commit: )[0-9a-f]{40}$", rf"\g<1>{commit}", recipe, count=1, flags=re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """Rewrites locks from what the world offers now."""
+
+    root: Path
+    cache: Path
+    reporter: Reporter
+    digest_of: Callable[[str], str | None]
+    """Asks the registry for the digest of `debian:bookworm-slim`; None where it has no such tag."""
+
+    def refresh(self, names: tuple[str, ...]) -> list[str]:
+        """Refresh the named locks, or all of them. Returns the files that changed.
+
+        Raises:
+            BadRequest: a name is no lock.
+            Unreachable: the package index or the registry did not answer.
+        """
+        toolchains = self.root / "recipes" / "toolchains"
+        known = [path.stem.removeprefix("cuda-") for path in sorted(toolchains.glob("cuda-*.txt"))]
+        changed: list[Path] = []
+        for name in names or (*known, "python", "debian", "samples"):
+            if re.fullmatch(r"\d+\.\d+", name):
+                changed += self._write(toolchains / f"cuda-{name}.txt", self._cuda(name))
+            elif name == "python":
+                changed += self._write(self.root / "requirements.txt", self._python())
+            elif name == "debian":
+                changed += self._debian(toolchains)
+            elif name == "samples":
+                changed += self._samples()
+            else:
+                message = f"there is no lock called {name}"
+                raise BadRequest(message, hint=f"locks: {', '.join((*known, 'python', 'debian', 'samples'))}")
+        return [str(path.relative_to(self.root)) for path in changed]
+
+    def _write(self, path: Path, text: str) -> list[Path]:
+        same = path.exists() and path.read_text(encoding="utf-8") == text
+        self.reporter.note(f"{path.name}: {'unchanged' if same else 'rewritten'}")
+        if not same:
+            store.write_text(path, text)
+        return [] if same else [path]
+
+    def _uv(self, requirement: str | Path, *options: str) -> str:
+        source = str(requirement) if isinstance(requirement, Path) else "-"
+        command = (
+            str(Path(sys.executable).parent / "uv"),
+            "pip",
+            "compile",
+            "--quiet",
+            "--generate-hashes",
+            *_TARGET,
+            *options,
+            source,
+        )
+        stdin = None if isinstance(requirement, Path) else requirement.encode()
+        try:
+            with self.reporter.step(f"resolve {requirement if stdin else source}"):
+                return process.run(command, stdin=stdin, cwd=self.root).stdout
+        except CommandFailed as error:
+            message = f"the package index has no answer for {requirement}:\n{error.output.strip()}"
+            raise Unreachable(message, hint="is the version published, and the index reachable?") from error
+
+    def _cuda(self, version: str) -> str:
+        return lock_text(
+            version, self._uv(cuda_requirement(version), "--python-platform", "x86_64-manylinux_2_28")
+        )
+
+    def _python(self) -> str:
+        header = (
+            "# Universal lock of requirements.in, Python 3.11 and later. Refresh: nox -s pins -- python\n"
+        )
+        return header + self._uv(self.root / "requirements.in", "--universal", "--upgrade")
+
+    def _debian(self, toolchains: Path) -> list[Path]:
+        lock = read_debian_lock(toolchains)
+        digest = self.digest_of(lock.image)
+        if digest is None:
+            message = f"the registry has no {lock.image}"
+            raise BadRequest(message, hint="correct `image` in recipes/toolchains/debian.json")
+        path = toolchains / "debian.json"
+        before = path.read_text(encoding="utf-8")
+        return self._write(path, before.replace(lock.digest, replace(lock, digest=digest).digest))
+
+    def _samples(self) -> list[Path]:
+        changed = []
+        for path in sorted((self.root / "recipes").glob("*.yaml")):
+            text = path.read_text(encoding="utf-8")
+            found = re.search(rf"^  repo: {re.escape(SAMPLES_URL)}([a-z0-9-]+)\.git$", text, re.MULTILINE)
+            if found:
+                repository = self.cache / "samples" / f"{found[1]}.git"
+                changed += self._write(
+                    path, with_commit(text, sample_commit(self.root / "samples" / found[1], repository))
+                )
+        return changed

@@ -30,7 +30,9 @@ class Resolver:
             store.canonical_json(
                 {
                     "source": store.to_data(recipe.source),
-                    "patches": [[patch.file, store.sha256_file(self.patches / patch.file)] for patch in recipe.patches],
+                    "patches": [
+                        [patch.file, store.sha256_file(self.patches / patch.file)] for patch in recipe.patches
+                    ],
                     "cuda": cuda.sha256,
                     "debian": store.to_data(read_debian_lock(self.toolchains)),
                     "packages": sorted(recipe.runtime.packages),

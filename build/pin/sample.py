@@ -28,5 +28,10 @@ def ensure_sample(url: str, samples: Path, cache: Path) -> Path:
 
 def sample_commit(folder: Path, repository: Path) -> Commit:
     """Commit a sample's folder into a bare repository and return the commit; equal files give an equal commit."""
-    return commit_folder(folder, repository, branch="main", message=f"{folder.name}: sample fork",
-                         date="2026-01-01T00:00:00+0000")
+    return commit_folder(
+        folder,
+        repository,
+        branch="main",
+        message=f"{folder.name}: sample fork",
+        date="2026-01-01T00:00:00+0000",
+    )

@@ -66,9 +66,13 @@ class Sources:
         tree = self.mirrors.tree(mirror, wanted.commit)
         index, proofs = self._patched(mirror, tree, recipe.patches)
         pinned = PinnedSource(
-            url=wanted.repo, commit=wanted.commit, committed_at=self.mirrors.committed_at(mirror, wanted.commit),
-            tree=tree, patched_tree=index.write_tree(),
-            submodules=tuple((path, commit) for path, commit, _ in modules), patches=proofs,
+            url=wanted.repo,
+            commit=wanted.commit,
+            committed_at=self.mirrors.committed_at(mirror, wanted.commit),
+            tree=tree,
+            patched_tree=index.write_tree(),
+            submodules=tuple((path, commit) for path, commit, _ in modules),
+            patches=proofs,
         )
         self._export(index, pinned, modules)
         return pinned
@@ -85,19 +89,28 @@ class Sources:
         tree, _, committed_at = marker.read_text(encoding="utf-8").partition(" ")
         index, proofs = self._patched(scratch, tree, recipe.patches)
         pinned = PinnedSource(
-            url=wanted.upstream, commit=wanted.commit, committed_at=committed_at, tree=tree,
-            patched_tree=index.write_tree(), archive_sha256=wanted.sha256, patches=proofs,
+            url=wanted.upstream,
+            commit=wanted.commit,
+            committed_at=committed_at,
+            tree=tree,
+            patched_tree=index.write_tree(),
+            archive_sha256=wanted.sha256,
+            patches=proofs,
         )
         self._export(index, pinned, ())
         return pinned
 
-    def _patched(self, mirror: Path, tree: str, patches: tuple[Patch, ...]) -> tuple[TreeIndex, tuple[PatchProof, ...]]:
+    def _patched(
+        self, mirror: Path, tree: str, patches: tuple[Patch, ...]
+    ) -> tuple[TreeIndex, tuple[PatchProof, ...]]:
         index = self.mirrors.index(mirror, mirror / f"index.{os.getpid()}")
         index.read(tree)
         proofs = tuple(apply_patch(index, self.patches / patch.file, file=patch.file) for patch in patches)
         return index, proofs
 
-    def _submodules(self, base: str, mirror: Path, commit: Commit, *, prefix: str) -> tuple[tuple[str, str, str], ...]:
+    def _submodules(
+        self, base: str, mirror: Path, commit: Commit, *, prefix: str
+    ) -> tuple[tuple[str, str, str], ...]:
         found: list[tuple[str, str, str]] = []
         for module in self.mirrors.submodules(mirror, commit, base=base):
             with self.reporter.step(f"fetch submodule {prefix}{module.path} at {module.commit[:12]}"):
@@ -107,7 +120,9 @@ class Sources:
             found += self._submodules(module.url, inner, module.commit, prefix=f"{path}/")
         return tuple(found)
 
-    def _export(self, index: TreeIndex, pinned: PinnedSource, modules: tuple[tuple[str, str, str], ...]) -> None:
+    def _export(
+        self, index: TreeIndex, pinned: PinnedSource, modules: tuple[tuple[str, str, str], ...]
+    ) -> None:
         folder = self.folder(pinned)
         if not folder.is_dir():
             part = folder.with_name(f".{folder.name}.{os.getpid()}.part")

@@ -28,7 +28,10 @@ def fetch_wheels(lock: CudaLock, machine: str, cache: Path, reporter: Reporter) 
     folder = cache / "wheels" / f"cuda-{lock.version}-{lock.sha256[:12]}-{machine}"
     if folder.is_dir():
         return folder
-    with store.locked(folder.with_name(f"{folder.name}.lock")), reporter.step(f"CUDA {lock.version} wheels, {machine}"):
+    with (
+        store.locked(folder.with_name(f"{folder.name}.lock")),
+        reporter.step(f"CUDA {lock.version} wheels, {machine}"),
+    ):
         if folder.is_dir():
             return folder
         part = folder.with_name(f".{folder.name}.part")
@@ -42,18 +45,35 @@ def _download(lock: CudaLock, machine: str, part: Path) -> None:
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in _GLIBC]
     platforms += [f"--platform=manylinux{name}_{machine}" for name in ("2014", "2010", "1")]
     command = (
-        sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:",
-        "--implementation=py", "--python-version=3.11", "--platform=any", *platforms,
-        "--requirement", str(lock.path), "--dest", str(part),
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--require-hashes",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--implementation=py",
+        "--python-version=3.11",
+        "--platform=any",
+        *platforms,
+        "--requirement",
+        str(lock.path),
+        "--dest",
+        str(part),
     )
     try:
         process.run(command)
     except CommandFailed as error:
         if "HASHES" in error.output or "hash" in error.output.lower():
             message = f"a wheel of CUDA {lock.version} is not the one that {lock.path.name} names:\n{error.output.strip()}"
-            raise WorkFailed(message, hint="the index serves other bytes: find out why before `nox -s pins`") from error
+            raise WorkFailed(
+                message, hint="the index serves other bytes: find out why before `nox -s pins`"
+            ) from error
         message = f"the wheels of CUDA {lock.version} could not be downloaded:\n{error.output.strip()}"
-        raise Unreachable(message, hint="pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf) say where they come from") from error
+        raise Unreachable(
+            message, hint="pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf) say where they come from"
+        ) from error
 
 
 def cuda_header(wheels: Path) -> str:

@@ -36,7 +36,9 @@ def inputs(
         "toolchain": pin.toolchain.lock,
         "base": [pin.base.lock, str(pin.base.digest)],
         "cmake": [[option.name, option.value] for option in recipe.cmake],
-        "steps": [[step.name, [[option.name, option.value] for option in step.cmake]] for step in recipe.steps],
+        "steps": [
+            [step.name, [[option.name, option.value] for option in step.cmake]] for step in recipe.steps
+        ],
         "variant": variant,
     }
 

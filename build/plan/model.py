@@ -28,8 +28,13 @@ class ImagePlan:
 
     @property
     def name(self) -> str:
-        """Name of the folder below out/ and of the bake target: `<recipe>` or `<recipe>+<variant>`."""
+        """Name of the folder below out/: `<recipe>` or `<recipe>+<variant>`."""
         return directory_name(self.recipe.name, self.variant)
+
+    @property
+    def target(self) -> str:
+        """Name of the bake target, which may hold no `+`."""
+        return self.name.replace("+", "_")
 
 
 def directory_name(recipe: str, variant: str) -> str:

@@ -18,14 +18,15 @@ from build.recipe.refs import Digest
 __all__ = ["Places", "filled", "make_plan", "unpinned"]
 
 
-
 def unpinned(recipe: Recipe, *, toolchain_lock: str, base_lock: str) -> Pin:
     """Return a pin that proves nothing, to render what depends on the tree alone. Its digests are zeros."""
     nothing = Digest("sha256:" + "0" * 64)
     commit = "" if isinstance(recipe.source, PackagesSource) else str(recipe.source.commit)
     source = PinnedSource(url="", commit=commit, committed_at="", tree="", patched_tree="")
     image = PinnedImage(lock=toolchain_lock, digest=nothing, origin="not resolved", packages=())
-    return Pin(recipe=recipe.name, inputs="", source=source, toolchain=image, base=replace(image, lock=base_lock))
+    return Pin(
+        recipe=recipe.name, inputs="", source=source, toolchain=image, base=replace(image, lock=base_lock)
+    )
 
 
 class Places:
@@ -60,7 +61,9 @@ def filled(recipe: Recipe) -> Recipe:
     smoke = replace(
         recipe.smoke,
         version=text(recipe.smoke.version),
-        endpoints=tuple(SmokeEndpoint(path=one.path, expect=text(one.expect)) for one in recipe.smoke.endpoints),
+        endpoints=tuple(
+            SmokeEndpoint(path=one.path, expect=text(one.expect)) for one in recipe.smoke.endpoints
+        ),
         args=tuple(text(word) for word in recipe.smoke.args),
     )
     return replace(
@@ -89,7 +92,7 @@ def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places
     named["ingot.fingerprint"] = print_
     name = directory_name(recipe.name, variant)
     target = BakeTarget(
-        name=name,
+        name=name.replace("+", "_"),
         context=f"{places.out}/context",
         dockerfile="../Dockerfile",
         output=f"{places.out}/image",
@@ -102,6 +105,12 @@ def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places
     )
     files["docker-bake.json"] = bake_json(target)
     return ImagePlan(
-        recipe=whole, variant=variant, pin=pin, fingerprint=print_, tag=immutable_tag(whole, variant, print_),
-        moving_tags=moving_tags(whole, variant), labels=tuple(sorted(named.items())), files=tuple(sorted(files.items())),
+        recipe=whole,
+        variant=variant,
+        pin=pin,
+        fingerprint=print_,
+        tag=immutable_tag(whole, variant, print_),
+        moving_tags=moving_tags(whole, variant),
+        labels=tuple(sorted(named.items())),
+        files=tuple(sorted(files.items())),
     )

@@ -25,19 +25,34 @@ class TemplateStep:
 
 
 def _steps(recipe: Recipe) -> tuple[TemplateStep, ...]:
-    first = TemplateStep(source_dir="/src", build_dir="/build/main", configure_stage="configure", compile_stage="compile",
-                         cmake=recipe.cmake, targets=recipe.targets)
+    first = TemplateStep(
+        source_dir="/src",
+        build_dir="/build/main",
+        configure_stage="configure",
+        compile_stage="compile",
+        cmake=recipe.cmake,
+        targets=recipe.targets,
+    )
     rest = (
-        TemplateStep(source_dir=f"/src/{step.dir}", build_dir=f"/build/{step.name}",
-                     configure_stage=f"configure-{step.name}", compile_stage=f"compile-{step.name}",
-                     cmake=step.cmake, targets=step.targets)
+        TemplateStep(
+            source_dir=f"/src/{step.dir}",
+            build_dir=f"/build/{step.name}",
+            configure_stage=f"configure-{step.name}",
+            compile_stage=f"compile-{step.name}",
+            cmake=step.cmake,
+            targets=step.targets,
+        )
         for step in recipe.steps
     )
     return (first, *rest)
 
 
 def _source_line(recipe: Recipe) -> str:
-    patches = f" with {len(recipe.patches)} patch{'es' if len(recipe.patches) > 1 else ''} applied" if recipe.patches else ""
+    patches = (
+        f" with {len(recipe.patches)} patch{'es' if len(recipe.patches) > 1 else ''} applied"
+        if recipe.patches
+        else ""
+    )
     match recipe.source:
         case GitSource(repo=repo, commit=commit):
             return f"{repo} at {commit}{patches},"
@@ -49,19 +64,42 @@ def _source_line(recipe: Recipe) -> str:
 
 def render_dockerfile(templates: Path, recipe: Recipe, *, toolchain_lock: str) -> str:
     """Render the Dockerfile of a recipe whose variant is merged and whose placeholders are filled in."""
-    env = dict(_NVIDIA_ENV) | {"NVIDIA_REQUIRE_CUDA": f"cuda>={recipe.toolchain.cuda}"} | dict(recipe.runtime.env)
+    env = (
+        dict(_NVIDIA_ENV)
+        | {"NVIDIA_REQUIRE_CUDA": f"cuda>={recipe.toolchain.cuda}"}
+        | dict(recipe.runtime.env)
+    )
     return render(
-        templates, f"{recipe.family.value}.Dockerfile.j2",
-        recipe=recipe.name, title=recipe.title, source_line=_source_line(recipe),
-        architectures=recipe.toolchain.architectures, driver=recipe.toolchain.driver.value,
-        link_fix=recipe.link_fix.value, toolchain_lock=toolchain_lock, steps=_steps(recipe), app_dir="/app",
-        env=tuple(env.items()), user=recipe.runtime.user, workdir=recipe.runtime.workdir, port=recipe.runtime.port,
-        healthcheck=recipe.runtime.healthcheck, entrypoint=recipe.runtime.entrypoint,
+        templates,
+        f"{recipe.family.value}.Dockerfile.j2",
+        recipe=recipe.name,
+        title=recipe.title,
+        source_line=_source_line(recipe),
+        architectures=recipe.toolchain.architectures,
+        driver=recipe.toolchain.driver.value,
+        link_fix=recipe.link_fix.value,
+        toolchain_lock=toolchain_lock,
+        steps=_steps(recipe),
+        app_dir="/app",
+        env=tuple(env.items()),
+        user=recipe.runtime.user,
+        workdir=recipe.runtime.workdir,
+        port=recipe.runtime.port,
+        healthcheck=recipe.runtime.healthcheck,
+        links=tuple(sorted(recipe.runtime.links)),
+        entrypoint=recipe.runtime.entrypoint,
     )
 
 
 def render_context(templates: Path) -> dict[str, str]:
     """Return the files that the Dockerfile binds into its RUNs: path below the build context, and text."""
-    names = ("scripts/probe.sh", "scripts/check-configure.sh", "scripts/compile.sh", "scripts/collect.sh",
-             "probe/CMakeLists.txt", "probe/kernel.cu", "probe/main.cpp")
+    names = (
+        "scripts/probe.sh",
+        "scripts/check-configure.sh",
+        "scripts/compile.sh",
+        "scripts/collect.sh",
+        "probe/CMakeLists.txt",
+        "probe/kernel.cu",
+        "probe/main.cpp",
+    )
     return {name: (templates / name).read_text(encoding="utf-8") for name in names}

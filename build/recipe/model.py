@@ -238,6 +238,8 @@ class Runtime:
     """Numeric `uid:gid`, never 0."""
     packages: tuple[str, ...] = ("bash", "ca-certificates", "curl", "libgomp1", "libstdc++6")
     """Debian packages of the base. Equal lists share one base image."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Other paths that users call a program by, and the file below /app that each leads to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,14 @@ _ID_MAX = 2**31 - 1
 _PORT_MAX = 65535
 _EXIT_MAX = 255
 _DAY_S = 86400
+_APP = "/app"
+_LINK_HINT = "for example /usr/local/bin/llama-server"
+_NOT_FOR_LINKS = frozenset(
+    ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp", "var")
+)
+"""Links to /usr in a Debian base, which a copy must not replace, and what is mounted over or written to."""
+_DEBIANS = frozenset(("usr", name) for name in ("bin", "include", "lib", "lib32", "lib64", "libexec", "libx32", "sbin", "share"))
+"""Folders whose files are Debian's."""
 
 
 def running_findings(recipe: Recipe) -> Iterator[Finding]:
@@ -43,6 +51,7 @@ def _runtime(runtime: Runtime) -> Iterator[Finding]:
     yield from _user(runtime.user)
     yield from _env(runtime.env)
     yield from _packages(runtime.packages)
+    yield from _links(runtime.links)
     yield from _healthcheck(runtime.healthcheck, runtime.packages)
 
 
@@ -84,6 +93,34 @@ def _packages(packages: Sequence[str]) -> Iterator[Finding]:
         elif _DRIVER.fullmatch(name):
             message = f"{quoted(name)} is part of the driver, which the host brings"
             yield Finding(key, message, "leave it out")
+
+
+def _links(links: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    paths = [path for path, _ in links]
+    for path, target in links:
+        key = f"runtime.links.{path}"
+        faults = list(path_findings(key, path, absolute=True))
+        yield from faults
+        if not faults:
+            yield from _link_place(key, path, paths)
+        faults = list(path_findings(key, target, absolute=True))
+        yield from faults
+        if not faults and not target.startswith(f"{_APP}/"):
+            message = f"{quoted(target)} is not below {_APP}, where everything that is built lies"
+            yield Finding(key, message, f"for example {_APP}/llama-server")
+
+
+def _link_place(key: str, path: str, links: Sequence[str]) -> Iterator[Finding]:
+    """Find what keeps a link from being laid where it is asked for."""
+    first, *rest = path.removeprefix("/").split("/")
+    if path == "/":
+        yield Finding(key, "is the root folder", _LINK_HINT)
+    elif f"/{first}" == _APP:
+        yield Finding(key, f"lies in {_APP}, where the programs themselves are", _LINK_HINT)
+    elif first in _NOT_FOR_LINKS or (first, *rest[:1]) in _DEBIANS:
+        yield Finding(key, "lies in a folder of the system", _LINK_HINT)
+    elif any(path.startswith(f"{other}/") for other in links):
+        yield Finding(key, "lies below another link", "a link is no folder")
 
 
 def _healthcheck(healthcheck: Healthcheck | None, packages: Sequence[str]) -> Iterator[Finding]:

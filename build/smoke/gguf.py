@@ -18,7 +18,9 @@ def write_llama(path: Path, *, seed: int = 42) -> None:
 
     writer = gguf.GGUFWriter(path, "llama")
     pieces = [b"<unk>", b"<s>", b"</s>", *(b"<0x%02X>" % byte for byte in range(256))]
-    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL] + [gguf.TokenType.BYTE] * 256
+    kinds = [gguf.TokenType.UNKNOWN, gguf.TokenType.CONTROL, gguf.TokenType.CONTROL] + [
+        gguf.TokenType.BYTE
+    ] * 256
     letters = [bytes([letter]) for letter in b"abcdefghijklmnopqrstuvwxyz"] + [b"\xe2\x96\x81", b".", b","]
     pieces, kinds = pieces + letters, kinds + [gguf.TokenType.NORMAL] * len(letters)
     writer.add_name("ingot smoke")
@@ -33,7 +35,9 @@ def write_llama(path: Path, *, seed: int = 42) -> None:
     writer.add_vocab_size(len(pieces))
     writer.add_tokenizer_model("llama")
     writer.add_token_list(pieces)
-    writer.add_token_scores([0.0 if number < _BYTES_FROM else -float(number) for number in range(len(pieces))])
+    writer.add_token_scores(
+        [0.0 if number < _BYTES_FROM else -float(number) for number in range(len(pieces))]
+    )
     writer.add_token_types(kinds)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
@@ -43,7 +47,10 @@ def write_llama(path: Path, *, seed: int = 42) -> None:
         shapes |= {f"blk.{layer}.attn_{part}": (_WIDTH, _WIDTH) for part in ("q", "k", "v", "output")}
         shapes |= {f"blk.{layer}.ffn_{part}": (_FEED, _WIDTH) for part in ("gate", "up")}
         shapes[f"blk.{layer}.ffn_down"] = (_WIDTH, _FEED)
-    norms = ["output_norm", *(f"blk.{layer}.{part}_norm" for layer in range(_LAYERS) for part in ("attn", "ffn"))]
+    norms = [
+        "output_norm",
+        *(f"blk.{layer}.{part}_norm" for layer in range(_LAYERS) for part in ("attn", "ffn")),
+    ]
     for name, shape in shapes.items():
         # Random bytes from a hash, whose output is specified; numpy's generators may change between versions.
         noise = hashlib.shake_256(f"{seed} {name}".encode()).digest(math.prod(shape))

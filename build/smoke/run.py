@@ -29,13 +29,27 @@ def expectations_of(plan: ImagePlan) -> Expectations:
     recipe = plan.recipe
     without = {"tokens"} if recipe.smoke.model is SmokeModel.NONE else set()
     return Expectations(
-        recipe=recipe.name, variant=plan.variant, cuda=recipe.toolchain.cuda,
-        architectures=recipe.toolchain.architectures, driver=recipe.toolchain.driver, epoch=EPOCH,
-        entrypoint=recipe.runtime.entrypoint, workdir=recipe.runtime.workdir, user=recipe.runtime.user,
-        port=recipe.runtime.port, env=recipe.runtime.env, labels=plan.labels, version=recipe.smoke.version,
-        serve=recipe.serve.args, flags=recipe.smoke.flags, refused=recipe.smoke.refused,
-        endpoints=recipe.smoke.endpoints, model=recipe.smoke.model, args=recipe.smoke.args,
-        sigterm_exit=recipe.smoke.sigterm_exit, imports=recipe.smoke.imports,
+        recipe=recipe.name,
+        variant=plan.variant,
+        cuda=recipe.toolchain.cuda,
+        architectures=recipe.toolchain.architectures,
+        driver=recipe.toolchain.driver,
+        epoch=EPOCH,
+        entrypoint=recipe.runtime.entrypoint,
+        workdir=recipe.runtime.workdir,
+        user=recipe.runtime.user,
+        port=recipe.runtime.port,
+        env=recipe.runtime.env,
+        labels=plan.labels,
+        version=recipe.smoke.version,
+        serve=recipe.serve.args,
+        flags=recipe.smoke.flags,
+        refused=recipe.smoke.refused,
+        endpoints=recipe.smoke.endpoints,
+        model=recipe.smoke.model,
+        args=recipe.smoke.args,
+        sigterm_exit=recipe.smoke.sigterm_exit,
+        imports=recipe.smoke.imports,
         required=tuple(name for name in (*static.NAMES, *running.NAMES) if name not in without),
     )
 
@@ -53,7 +67,9 @@ def covers(report: SmokeReport | None, built: BuiltImage, expect: Expectations) 
 def gpu_missing(architectures: tuple[str, ...]) -> str:
     """Say why this host cannot run the image's kernels; empty where it can."""
     try:
-        listing = process.run(("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"), timeout_s=20)
+        listing = process.run(
+            ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"), timeout_s=20
+        )
     except IngotError:
         return "no NVIDIA GPU on this host (nvidia-smi does not answer)"
     there = {line.strip().replace(".", "") for line in listing.stdout.splitlines() if line.strip()}
@@ -94,7 +110,9 @@ class SmokeRun:
         """Run the checks that read the layout alone."""
         self.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.work) as scratch:
-            return static.run_static(open_layout(self.layout), expect, host_words=_host_words(), scratch=Path(scratch))
+            return static.run_static(
+                open_layout(self.layout), expect, host_words=_host_words(), scratch=Path(scratch)
+            )
 
     def running(self, expect: Expectations) -> tuple[CheckResult, ...]:
         """Load the image and run the checks that run it. Containers of an earlier, killed run are removed first."""
@@ -104,8 +122,12 @@ class SmokeRun:
         self.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.work) as scratch:
             image = RunningImage(
-                engine=self.engine, image=loaded.ref, expect=expect, driver_stub=_readable(self.driver_stub, Path(scratch)),
-                model=_model(expect.model, _folder(Path(scratch), "model")), run_id=run_id,
+                engine=self.engine,
+                image=loaded.ref,
+                expect=expect,
+                driver_stub=_readable(self.driver_stub, Path(scratch)),
+                model=_model(expect.model, _folder(Path(scratch), "model")),
+                run_id=run_id,
             )
             try:
                 return running.run_running(image, gpu=gpu_missing(expect.architectures))
@@ -146,7 +168,9 @@ def _model(kind: SmokeModel, folder: Path) -> Path | None:
 def _host_words() -> tuple[str, ...]:
     """Words that name this machine and its user; none of them may be in an image."""
     words = {platform.node(), os.path.expanduser("~"), os.getcwd()}  # noqa: PTH109, PTH111
-    return tuple(sorted(word for word in words if len(word) > 5 and word not in {"localhost", "/home", "/root"}))  # noqa: PLR2004
+    return tuple(
+        sorted(word for word in words if len(word) > 5 and word not in {"localhost", "/home", "/root"})
+    )
 
 
 def _count(results: tuple[CheckResult, ...]) -> str:

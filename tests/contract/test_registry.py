@@ -26,7 +26,7 @@ OCI = "application/vnd.oci.image.manifest.v1+json"
 class Silent:
     """A reporter that says nothing."""
 
-    def step(self, title: str, *, parallel: bool = False) -> AbstractContextManager["Silent"]:
+    def step(self, title: str, *, parallel: bool = False) -> AbstractContextManager["Silent"]:  # noqa: ARG002
         return nullcontext(self)
 
     def update(self, detail: str) -> None: ...

@@ -44,10 +44,13 @@ def check(image: RunningImage) -> Verdict:
             findings += _culprits(image, words, result)
     findings += [
         f"`{shlex.join(words)}` should be refused and is accepted: the parser does not look at it"
-        for words, result in zip(refused, results[len(promised):], strict=True)
+        for words, result in zip(refused, results[len(promised) :], strict=True)
         if result.exit_code == 0
     ]
-    detail = {"accepted": [shlex.join(words) for words in promised], "refused": [shlex.join(words) for words in refused]}
+    detail = {
+        "accepted": [shlex.join(words) for words in promised],
+        "refused": [shlex.join(words) for words in refused],
+    }
     return Verdict(findings=tuple(findings), detail=detail)
 
 
@@ -59,7 +62,8 @@ def _culprits(image: RunningImage, words: tuple[str, ...], whole: RunResult) -> 
             results = list(pool.map(lambda group: image.run(*group, "--version"), alone))
         found = [
             f"the promised `{shlex.join(group)}` is refused: {tail(result.stderr or result.stdout, 3)}"
-            for group, result in zip(alone, results, strict=True) if result.exit_code != 0
+            for group, result in zip(alone, results, strict=True)
+            if result.exit_code != 0
         ]
         if found:
             return found

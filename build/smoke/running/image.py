@@ -41,8 +41,14 @@ class RunningImage:
         if self.model:
             mounts.append(Mount(source=self.model.parent, target=_MODEL))
         return ContainerSpec(
-            image=self.image, args=args, env=env, mounts=tuple(mounts), labels=((LABEL, self.run_id),),
-            timeout_s=timeout_s, memory=4 << 30, gpus=self.gpu,
+            image=self.image,
+            args=args,
+            env=env,
+            mounts=tuple(mounts),
+            labels=((LABEL, self.run_id),),
+            timeout_s=timeout_s,
+            memory=4 << 30,
+            gpus=self.gpu,
         )
 
     def run(self, *args: str, timeout_s: float = 60.0) -> RunResult:
@@ -51,14 +57,22 @@ class RunningImage:
 
     def beside(self, container: str, script: str, timeout_s: float = 60.0) -> RunResult:
         """Run a shell script in a fresh container inside another's network namespace: the only network there is."""
-        spec = replace(self.spec(timeout_s=timeout_s), entrypoint=("/bin/sh", "-c"), args=(script,), env=(),
-                       network=f"container:{container}", gpus=False)
+        spec = replace(
+            self.spec(timeout_s=timeout_s),
+            entrypoint=("/bin/sh", "-c"),
+            args=(script,),
+            env=(),
+            network=f"container:{container}",
+            gpus=False,
+        )
         return self.engine.run_once(spec)
 
     def arguments(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Fill in what is known only when the image runs."""
         model = f"{_MODEL}/{self.model.name}" if self.model else "/nonexistent"
-        return tuple(word.replace("{model}", model).replace("{port}", str(self.expect.port)) for word in words)
+        return tuple(
+            word.replace("{model}", model).replace("{port}", str(self.expect.port)) for word in words
+        )
 
 
 def tail(text: str, lines: int = 12) -> str:

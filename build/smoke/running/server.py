@@ -58,13 +58,24 @@ def health(session: Session) -> Verdict:
         session.healthy = True
         return Verdict(findings=(), detail={"body": tail(body, 3)})
     logs = tail(session.container.logs())
-    return Verdict(findings=(f"/health did not answer 200 within {_HEALTH_S} s; the server's last lines:\n{logs}",))
+    return Verdict(
+        findings=(f"/health did not answer 200 within {_HEALTH_S} s; the server's last lines:\n{logs}",)
+    )
 
 
 def _wait(session: Session) -> tuple[int, str]:
     return session.curl(
-        "/health", "--fail", "--retry", str(_HEALTH_S * 5), "--retry-delay", "0", "--retry-max-time", str(_HEALTH_S),
-        "--retry-connrefused", "--retry-all-errors", timeout_s=_HEALTH_S + 30.0,
+        "/health",
+        "--fail",
+        "--retry",
+        str(_HEALTH_S * 5),
+        "--retry-delay",
+        "0",
+        "--retry-max-time",
+        str(_HEALTH_S),
+        "--retry-connrefused",
+        "--retry-all-errors",
+        timeout_s=_HEALTH_S + 30.0,
     )
 
 
@@ -77,7 +88,9 @@ def endpoints(session: Session) -> Verdict:
             findings.append(f"GET {endpoint.path} failed: {tail(body, 3)}")
         elif endpoint.expect not in body:
             findings.append(f"GET {endpoint.path} does not hold '{endpoint.expect}': {body[:300]}")
-    return Verdict(findings=tuple(findings), detail={"asked": [one.path for one in session.image.expect.endpoints]})
+    return Verdict(
+        findings=tuple(findings), detail={"asked": [one.path for one in session.image.expect.endpoints]}
+    )
 
 
 def tokens(session: Session) -> Verdict:
@@ -109,7 +122,13 @@ def _tokens_gguf(session: Session) -> Verdict:
 
     The grammar keeps it to letters: unconstrained random tokens are invalid UTF-8, which llama.cpp answers with 500.
     """
-    request = {"prompt": _PROMPT, "n_predict": _COUNT, "temperature": 0, "seed": 1, "grammar": "root ::= [a-z]+"}
+    request = {
+        "prompt": _PROMPT,
+        "n_predict": _COUNT,
+        "temperature": 0,
+        "seed": 1,
+        "grammar": "root ::= [a-z]+",
+    }
     answers = [_post(session, "/completion", request) for _ in range(2)]
     texts = [str(answer.get("content", "")) for answer in answers]
     findings = []
@@ -137,8 +156,12 @@ def sigterm(session: Session) -> Verdict:
         return Verdict(findings=(f"the server did not end within {_STOP_S:g} s of SIGTERM",))
     if result.exit_code != session.image.expect.sigterm_exit:
         wanted = session.image.expect.sigterm_exit
-        return Verdict(findings=(f"SIGTERM ended it with status {result.exit_code}, expected {wanted}: "
-                                 f"{tail(result.stderr or result.stdout)}",))
+        return Verdict(
+            findings=(
+                f"SIGTERM ended it with status {result.exit_code}, expected {wanted}: "
+                f"{tail(result.stderr or result.stdout)}",
+            )
+        )
     return Verdict(findings=(), detail={"exit": result.exit_code})
 
 

@@ -75,6 +75,9 @@ def _timed(name: str, check: Callable[[], Verdict]) -> CheckResult:
     except IngotError as error:
         verdict = Verdict(findings=(error.message,))
     return CheckResult(
-        name=name, outcome=Outcome.FAILED if verdict.findings else Outcome.PASSED, reason="\n".join(verdict.findings),
-        seconds=round(time.perf_counter() - begun, 3), detail=verdict.detail,
+        name=name,
+        outcome=Outcome.FAILED if verdict.findings else Outcome.PASSED,
+        reason="\n".join(verdict.findings),
+        seconds=round(time.perf_counter() - begun, 3),
+        detail=verdict.detail,
     )

@@ -20,11 +20,11 @@ _LISTS: Final = ("LD_LIBRARY_PATH", "LD_PRELOAD")
 def check(image: StaticImage, expect: Expectations) -> Verdict:
     """Look at names, SONAMEs, run paths, the loader's configuration and the NVIDIA_* variables."""
     findings = [*_files(image), *_run_paths(image), *_configuration(image), *_variables(image, expect)]
-    paths = {
-        printable(path): ":".join(elf.rpath + elf.runpath)
-        for path, elf in image.elves.items()
-        if elf.rpath + elf.runpath
-    }
+    paths = {}
+    for entry in image.below(expect.app):
+        elf = image.elves.get(entry.path)
+        if elf is not None and elf.rpath + elf.runpath:
+            paths[printable(entry.path)] = ":".join(elf.rpath + elf.runpath)
     variables = {name: value for name, value in image.config.env if name.startswith(("NVIDIA_", "LD_"))}
     return Verdict(findings=tuple(findings), detail={"run_paths": paths, "variables": variables})
 

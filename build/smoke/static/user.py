@@ -13,9 +13,21 @@ __all__ = ["CHECK", "check"]
 
 _NUMERIC: Final = re.compile(r"(\d+)(?::(\d+))?")
 _PRIVILEGED: Final = frozenset(
-    f"usr/bin/{name}"
-    for name in ("chage", "chfn", "chsh", "expiry", "gpasswd", "mount", "newgrp", "passwd", "su", "umount")
-) | {"usr/sbin/unix_chkpwd", "usr/lib/dbus-1.0/dbus-daemon-launch-helper"}
+    {
+        "usr/bin/chage",  # codespell:ignore chage
+        "usr/bin/chfn",
+        "usr/bin/chsh",
+        "usr/bin/expiry",
+        "usr/bin/gpasswd",
+        "usr/bin/mount",
+        "usr/bin/newgrp",
+        "usr/bin/passwd",
+        "usr/bin/su",
+        "usr/bin/umount",
+        "usr/lib/dbus-1.0/dbus-daemon-launch-helper",
+        "usr/sbin/unix_chkpwd",
+    }
+)
 """The setuid and setgid programs of a Debian base, where /bin is a link to /usr/bin."""
 _SETID: Final = 0o6000
 _HASHED: Final = re.compile(r"[$_].+|[./0-9A-Za-z]{13,}")

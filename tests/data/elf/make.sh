@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes every binary of this folder: gcc, binutils and nvcc 13.0 (first argument, default: nvcc on PATH).
 # The results are committed, so that the unit tests need no compiler. They are read and never run.
+# Made again, all come out the same but rdc.o, where nvcc puts a hash of the folder it runs in.
 set -eu
 cd "$(dirname "$0")"
 into=$PWD

@@ -16,7 +16,7 @@ def encoded(text: str) -> dict[str, str]:
     return {"auth": base64.b64encode(text.encode()).decode()}
 
 
-ME = Credentials(username="me", password="a:b")  # noqa: S106
+ME = Credentials(username="me", password="a:b")
 
 
 @pytest.mark.parametrize(
@@ -120,5 +120,5 @@ def test_a_helper_that_fails_is_an_error(
 
 
 def test_a_login_shows_nothing_of_itself() -> None:
-    login = Credentials(username="me", password="p", identity_token="i", registry_token="r")  # noqa: S106
+    login = Credentials(username="me", password="p", identity_token="i", registry_token="r")
     assert repr(login) == "Credentials()"

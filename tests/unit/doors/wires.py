@@ -57,8 +57,12 @@ class Wire(BaseAdapter):
         return [f"{sent.method} {sent.url}" for sent in self.sent]
 
     def send(
-        self, request: requests.PreparedRequest, *_: object, timeout: object = None, **__: Any
-    ) -> requests.Response:  # noqa: ANN401
+        self,
+        request: requests.PreparedRequest,
+        *_: object,
+        timeout: object = None,
+        **__: Any,  # noqa: ANN401  (requests' own signature)
+    ) -> requests.Response:
         body: Any = request.body
         data = b"".join(body) if hasattr(body, "read") else (body or b"")
         sent = Sent(

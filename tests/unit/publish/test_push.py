@@ -29,7 +29,7 @@ class Spoken:
 
     said: list[str] = field(default_factory=list)
 
-    def step(self, title: str, *, parallel: bool = False) -> AbstractContextManager["Spoken"]:
+    def step(self, title: str, *, parallel: bool = False) -> AbstractContextManager["Spoken"]:  # noqa: ARG002
         self.said.append(title)
         return nullcontext(self)
 
@@ -123,7 +123,7 @@ def test_an_immutable_tag_is_never_overwritten(pushable: Pushable, tmp_path: Pat
 @pytest.mark.parametrize("heard", [False, True])
 @pytest.mark.parametrize("fail_at", range(1, 16))
 def test_lost_at_any_call_nothing_is_half_done_and_a_second_push_completes_it(
-    pushable: Pushable, tmp_path: Path, fail_at: int, heard: bool
+    pushable: Pushable, tmp_path: Path, *, fail_at: int, heard: bool
 ) -> None:
     old = make_pushable(tmp_path / "old", b"old bytes")
     registry = FakeRegistry()

@@ -210,3 +210,9 @@ def test_the_tree_of_a_script_is_empty(tmp_path: Path) -> None:
         "closure"
     ]
     assert (result.outcome, result.detail["tree"]) == (Outcome.PASSED, {})
+
+
+def test_a_plugin_may_call_back_into_programs_and_into_nothing_else(tmp_path: Path) -> None:
+    assert findings(tmp_path, "closure", {"app/libmini-plug.so": elf("cuda-missing.so")}) == [
+        "/app/libmini-plug.so calls mini_forgotten, which nothing that it loads provides"
+    ]

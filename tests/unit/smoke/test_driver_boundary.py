@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.layouts import Tree, elf, symlink
-from tests.unit.smoke.samples import findings
+from tests.unit.smoke.samples import findings, results
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,10 @@ def test_files_and_paths(tmp_path: Path, change: Tree, expected: list[str]) -> N
 def test_variables(tmp_path: Path, env: list[str], expected: list[str]) -> None:
     config: dict[str, Any] = {"Env": env}
     assert findings(tmp_path, "driver_boundary", config=config) == expected
+
+
+def test_evidence(tmp_path: Path) -> None:
+    assert results(tmp_path, names=("driver_boundary",))["driver_boundary"].detail == {
+        "run_paths": {"/app/libmini-cuda.so": "$ORIGIN", "/app/server": "$ORIGIN"},
+        "variables": {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"},
+    }

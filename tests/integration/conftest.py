@@ -1,0 +1,153 @@
+"""A checkout of its own, run as its user runs it: `python -m build` in a subprocess, against a real engine."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from build.doors.console import Console
+from build.doors.effects import EngineHandle
+from build.host import registry
+from build.host.engine import ensure_engine
+from build.settings import Settings, from_env
+
+ROOT = Path(__file__).resolve().parents[2]
+_TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    """The repository's own cache: toolchain and base are made once for all tests, and found by a person's next build."""
+    return from_env(os.environ, ROOT)
+
+
+@pytest.fixture(scope="session")
+def engine(settings: Settings) -> EngineHandle:
+    return ensure_engine(settings, Console())
+
+
+@pytest.fixture(scope="session")
+def loopback(settings: Settings) -> registry.RegistryServer:
+    return registry.start(settings, Console())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkout:
+    """A copy of the tree that a test may break."""
+
+    root: Path
+    env: dict[str, str] = field(repr=False)
+
+    @property
+    def out(self) -> Path:
+        return self.root / "out"
+
+    def run(self, *words: str, **env: str) -> Ran:
+        done = subprocess.run(
+            (sys.executable, "-m", "build", *words), cwd=self.root, env=self.env | env, text=True, capture_output=True,
+            check=False, timeout=1800,
+        )
+        return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def killed(self, when: str, number: signal.Signals, *words: str, **env: str) -> int:
+        """Run, send a signal as soon as a line of stderr matches `when`, return the exit status."""
+        process = subprocess.Popen(
+            (sys.executable, "-m", "build", *words), cwd=self.root, env=self.env | env, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )
+        with process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if re.search(when, line):
+                    process.send_signal(number)
+                    break
+            else:
+                pytest.fail(f"{words} never said {when}")
+            process.stderr.read()
+        return process.returncode
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Replace text that must be there exactly once."""
+        text = (self.root / path).read_text()
+        assert text.count(old) == 1, f"{path} holds {old!r} {text.count(old)} times"
+        (self.root / path).write_text(text.replace(old, new))
+
+    def repin(self) -> None:
+        """Commit the changed sample and pin the new commit."""
+        assert self.run("pins", "samples").code == 0
+
+    def artifact(self, name: str, recipe: str = "minifork") -> Any:
+        return json.loads((self.out / recipe / f"{name}.json").read_text())
+
+    def check(self, name: str, recipe: str = "minifork") -> dict[str, Any]:
+        """Return one smoke check's result."""
+        (found,) = [one for one in self.artifact("smoke", recipe)["checks"] if one["name"] == name]
+        assert isinstance(found, dict)
+        return found
+
+
+def make_checkout(root: Path, settings: Settings, engine: EngineHandle, loopback: registry.RegistryServer) -> Checkout:
+    root.mkdir(parents=True, exist_ok=True)
+    for name in _TREE:
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        "INGOT_CACHE": str(settings.cache),
+        "INGOT_OUT": str(root / "out"),
+        "INGOT_ENGINE": engine.kind,
+        "INGOT_REGISTRY": f"{loopback.address}/{root.name.lower().replace('_', '-')}",
+    }
+    return Checkout(root=root, env=env)
+
+
+@pytest.fixture
+def checkout(
+    tmp_path: Path, settings: Settings, engine: EngineHandle, loopback: registry.RegistryServer
+) -> Checkout:
+    return make_checkout(tmp_path / "checkout", settings, engine, loopback)
+
+
+@pytest.fixture(scope="session")
+def good(
+    tmp_path_factory: pytest.TempPathFactory, settings: Settings, engine: EngineHandle,
+    loopback: registry.RegistryServer,
+) -> Checkout:
+    """The sample, built, smoke-tested and pushed once."""
+    made = make_checkout(tmp_path_factory.mktemp("good") / "good", settings, engine, loopback)
+    built = made.run("image", "minifork")
+    assert built.code == 0, built.err
+    pushed = made.run("push", "minifork")
+    assert pushed.code == 0, pushed.err
+    return made
+
+
+@pytest.fixture
+def nothing_left(engine: EngineHandle) -> Iterator[None]:
+    """After the test no container of a smoke test is there, running or not."""
+    yield
+    listing = ("docker", "ps", "--all", "--quiet", "--filter", "label=ingot.smoke")
+    deadline = time.monotonic() + 20
+    left = "?"
+    while left and time.monotonic() < deadline:
+        left = subprocess.run(
+            listing, env={**os.environ, **dict(engine.environment)}, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    assert left == ""
