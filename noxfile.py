@@ -129,6 +129,12 @@ def engine(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def new(session: nox.Session) -> None:
+    """Begin a recipe for your own fork: nox -s new -- URL [--ref REF] [--name NAME]."""
+    verb(session, "new")
+
+
+@nox.session(default=False)
 def doctor(session: nox.Session) -> None:
     """Say what this machine has and lacks, with the command that mends it."""
     verb(session, "doctor")

@@ -12,7 +12,7 @@ from typing import Any
 
 from build.doors import store
 from build.doors.console import Console
-from build.errors import BadRecipes, IngotError, NothingSelected
+from build.errors import BadRecipes, IngotError, NothingSelected, Unavailable
 from build.settings import Settings, from_env
 
 __all__ = ["main"]
@@ -100,8 +100,20 @@ def _parser() -> argparse.ArgumentParser:
     engine.add_argument("action", choices=("status", "start", "stop"), nargs="?", default="status")
     engine.add_argument("--purge", action="store_true", help="with stop: also delete its images and caches")
     verb("doctor", _doctor, "say what this machine has and lacks, with the command that mends it")
+    add = verb("new", _new, "begin a recipe for a fork: writes recipes/<name>.yaml and says what a person must decide")
+    add.add_argument("url", metavar="URL", help="https address of the git repository")
+    add.add_argument("--ref", default="", help="branch, tag or full commit; without it the default branch")
+    add.add_argument("--name", default="", help="the recipe's name; without it the repository's")
     verb("demo", _demo, "build, smoke-test and push the sample fork to a registry on loopback")
+    measure = verb("benchmarks", _benchmarks, "measure the pipeline against a bare bake of the same file, as ratios")
+    measure.add_argument("names", nargs="*", metavar="NAME", help="noop, cold; none: all")
     return parser
+
+
+def _benchmarks(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.bench.run import benchmarks
+
+    return benchmarks(tuple(arguments.names), settings, console)
 
 
 def _selected(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, ...]:
@@ -174,7 +186,18 @@ def _doctor(_arguments: argparse.Namespace, settings: Settings, console: Console
     findings = doctor(settings)
     rows = tuple(("ok" if one.ok else "missing", one.name, one.found, one.mend) for one in findings)
     console.summary("doctor", ("", "what", "found", "mend"), rows)
+    if missing := [one.name for one in findings if not one.ok]:
+        message = f"this machine lacks: {', '.join(missing)}"
+        raise Unavailable(message, hint="the table says how to mend each")
     return findings
+
+
+def _new(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.follow.new import new
+    from build.road import Road
+
+    sources = Road(settings=settings, reporter=console).resolver.sources
+    return new(arguments.url, ref=arguments.ref, name=arguments.name, root=settings.root, sources=sources, reporter=console)
 
 
 def _demo(_arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

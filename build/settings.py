@@ -58,7 +58,6 @@ SETTINGS: tuple[Setting, ...] = tuple(
             "auto",
             "auto: the base from its registry, bootstrapped if unreachable; registry; bootstrap",
         ),
-        ("INGOT_JOBS", "", "upper limit of compile jobs; without it cores and memory decide"),
         ("DOCKER_HOST", "", "the host's engine, as the docker command understands it"),
         ("DOCKER_CONFIG", "~/.docker", "docker's configuration, with the credentials for push"),
         ("NO_COLOR", "", "any value: no colours"),
@@ -111,7 +110,6 @@ class Settings:
     engine: EngineChoice = "auto"
     engine_name: str = "main"
     base: BaseChoice = "auto"
-    jobs: int | None = None
     docker_host: str = ""
     docker_config: Path
     docker_tls: tuple[tuple[str, str], ...] = ()
@@ -146,7 +144,6 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),
         engine_name=_engine_name(env.get("INGOT_ENGINE_NAME") or "main"),
         base=cast("BaseChoice", _one_of("INGOT_BASE", env, get_args(BaseChoice))),
-        jobs=_jobs(env.get("INGOT_JOBS", "").strip()),
         docker_host=env.get("DOCKER_HOST", ""),
         docker_config=_folder(env.get("DOCKER_CONFIG", ""), home / ".docker", root=root, home=home),
         docker_tls=tuple(
@@ -212,14 +209,6 @@ def _engine_name(text: str) -> str:
         )
     return text
 
-
-def _jobs(text: str) -> int | None:
-    if not text:
-        return None
-    if not re.fullmatch(r"[1-9][0-9]{0,3}", text):
-        message = f"INGOT_JOBS is '{text}'"
-        raise BadRequest(message, hint="a whole number of at least 1, or nothing")
-    return int(text)
 
 
 def _color(env: Mapping[str, str]) -> bool | None:

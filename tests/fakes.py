@@ -2,15 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
+from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult
+from build.doors.progress import BuildEvent
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
 from build.recipe.refs import Digest, ImageRef
 
-__all__ = ["FakeRegistry"]
+__all__ = ["FakeBuilder", "FakeEngine", "FakeRegistry", "RecordingReporter", "Server"]
 
 
 class FakeRegistry:
@@ -90,3 +96,237 @@ class FakeRegistry:
 
 def _repository(ref: ImageRef) -> str:
     return f"{ref.registry}/{ref.repository}"
+
+
+@dataclass
+class RecordingReporter:
+    """A reporter and each of its steps, written down: `step`, `update`, `verdict`, `note`, ... and the words."""
+
+    said: list[tuple[str, str]] = field(default_factory=list)
+
+    @contextmanager
+    def step(self, title: str, *, parallel: bool = False) -> Iterator["RecordingReporter"]:  # noqa: ARG002
+        self.said.append(("step", title))
+        yield self
+
+    def update(self, detail: str) -> None:
+        self.said.append(("update", detail))
+
+    def verdict(self, word: str) -> None:
+        self.said.append(("verdict", word))
+
+    def output(self, line: str) -> None:
+        self.said.append(("output", line))
+
+    def note(self, message: str) -> None:
+        self.said.append(("note", message))
+
+    def warning(self, message: str) -> None:
+        self.said.append(("warning", message))
+
+    def error(self, message: str, hint: str = "") -> None:
+        self.said.append(("error", f"{message}  hint: {hint}" if hint else message))
+
+    def summary(self, title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> None:
+        self.said.append(("summary", json.dumps([title, header, rows])))
+
+    def all(self, kind: str) -> list[str]:
+        """Return everything that was said in one way."""
+        return [words for how, words in self.said if how == kind]
+
+
+@dataclass
+class FakeBuilder:
+    """BuildKit without BuildKit: each target of a bake call gets what `writes` puts into its output folder.
+
+    It resolves `--set <target>.output=` and `${...}` as bake does, and refuses a target that the file does not have.
+    """
+
+    writes: Callable[[str, Path], object]
+    events: tuple[BuildEvent, ...] = ()
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def version(self) -> str:
+        return "0.0-fake"
+
+    def bake(  # noqa: PLR0913  (the Protocol's)
+        self,
+        file: Path,
+        targets: tuple[str, ...],
+        *,
+        cwd: Path,
+        log: Path,
+        on_event: Callable[[BuildEvent], None],
+        env: Mapping[str, str] | None = None,  # noqa: ARG002
+        options: tuple[str, ...] = (),
+    ) -> None:
+        self.calls.append(targets)
+        known = json.loads(file.read_text())["target"]
+        changed = dict(option.split(".output=", 1) for option in options if ".output=" in option)
+        for event in self.events:
+            on_event(event)
+        for target in targets:
+            if target not in known or not target.replace("-", "").replace("_", "").isalnum():
+                message = f"bake has no target {target}"
+                raise WorkFailed(message)
+            output = changed.get(target, known[target]["output"][0])
+            destination = dict(part.split("=", 1) for part in output.split(","))["dest"]
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("#1 fake\n")
+            self.writes(target, cwd / destination)
+
+
+@dataclass(kw_only=True)
+class Server:
+    """The program inside a fake image: a server in the manner of llama.cpp's, broken where a test says so."""
+
+    version: str = "version: 42 (abcdef123)"
+    version_exit: int = 0
+    takes: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    """Flags and the values that each takes: None any one value, () none at all."""
+    dies: str = ""
+    """It prints this and ends with status 1 instead of serving."""
+    healthy: bool = True
+    pages: Mapping[str, str] = field(default_factory=dict)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    """Of the POSTs, one after the other."""
+    log: str = "main: server is listening\n"
+    sigterm_exit: int | None = 0
+    """None: it does not listen to SIGTERM."""
+
+    def refusal(self, args: tuple[str, ...]) -> str:
+        """Say what the parser does not take; empty where it takes everything."""
+        words = list(args)
+        while words:
+            flag = words.pop(0)
+            if flag == "--version":
+                continue
+            if flag not in self.takes:
+                return f"error: invalid argument: {flag}"
+            allowed = self.takes[flag]
+            if allowed != () and not words:
+                return f"error: {flag} needs a value"
+            if allowed != () and (value := words.pop(0)) not in (allowed or (value,)):
+                return f"error: unknown value for {flag}: {value}"
+        return ""
+
+    def ask(self, args: list[str]) -> tuple[int, str, str]:
+        """Answer curl: its status, the body, what it says on stderr."""
+        path = urlsplit(args[-1]).path
+        if path == "/health":
+            return (0, '{"status":"ok"}', "") if self.healthy else (22, "", "curl: (22) error: 503")
+        if "--data" in args:
+            return 0, json.dumps(self.answers.pop(0)), ""
+        if path in self.pages:
+            return 0, self.pages[path], ""
+        return 22, "", "curl: (22) The requested URL returned error: 404"
+
+
+@dataclass
+class FakeContainer:
+    """One container: created running or dead, ended by a signal or by waiting."""
+
+    id: str
+    server: Server
+    spec: ContainerSpec
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+
+    def logs(self) -> str:
+        return self.stdout + self.stderr
+
+    def signal(self, name: str) -> None:
+        if self.exit_code is not None:
+            message = "sending a signal: the container is not running"
+            raise WorkFailed(message)
+        if name == "SIGTERM":
+            self.exit_code = self.server.sigterm_exit
+
+    def wait(self, timeout_s: float) -> RunResult:
+        timed_out = self.exit_code is None
+        self.exit_code = 137 if self.exit_code is None else self.exit_code
+        return RunResult(
+            exit_code=self.exit_code, stdout=self.stdout, stderr=self.stderr, timed_out=timed_out, oom_killed=False,
+            seconds=timeout_s if timed_out else 0.1,
+        )  # fmt: skip
+
+
+@dataclass
+class FakeEngine:
+    """A container engine in memory whose every image holds the same server. Keeps each spec that it was given."""
+
+    server: Server
+    lost: bool = False
+    """It does not answer any more."""
+    specs: list[ContainerSpec] = field(default_factory=list)
+    containers: dict[str, FakeContainer] = field(default_factory=dict)
+    images: dict[str, Path] = field(default_factory=dict)
+
+    def info(self) -> EngineInfo:
+        self._answer()
+        return EngineInfo(version="0", architecture="x86_64", containerd_store=True, cpus=2, memory=1 << 33)
+
+    def load(self, layout: Path, ref: str) -> LoadedImage:
+        self._answer()
+        self.images[ref] = layout
+        (entry,) = json.loads((layout / "index.json").read_bytes())["manifests"]
+        return LoadedImage(ref=ref, image_id=entry["digest"], identity="manifest")
+
+    def remove_image(self, ref: str) -> None:
+        self._answer()
+        self.images.pop(ref, None)
+
+    def sweep(self, label: str) -> int:
+        self._answer()
+        key, _, value = label.partition("=")
+        found = [
+            name
+            for name, one in self.containers.items()
+            if any(k == key and value in {"", v} for k, v in one.spec.labels)
+        ]
+        for name in found:
+            del self.containers[name]
+        return len(found)
+
+    def run_once(self, spec: ContainerSpec) -> RunResult:
+        with self.started(spec) as container:
+            return container.wait(spec.timeout_s)
+
+    @contextmanager
+    def started(self, spec: ContainerSpec) -> Iterator[FakeContainer]:
+        self._answer()
+        self.specs.append(spec)
+        container = FakeContainer(id=f"c{len(self.specs)}", server=self.server, spec=spec)
+        self.containers[container.id] = container
+        try:
+            self._start(container)
+            yield container
+        finally:
+            self.containers.pop(container.id, None)
+
+    def _start(self, container: FakeContainer) -> None:
+        spec, server = container.spec, self.server
+        if spec.network.startswith("container:"):
+            self._beside(container, spec.network.removeprefix("container:"))
+        elif refusal := server.refusal(spec.args):
+            container.exit_code, container.stderr = 1, refusal + "\n"
+        elif "--version" in spec.args:
+            container.exit_code, container.stderr = server.version_exit, server.version + "\n"
+        elif server.dies:
+            container.exit_code, container.stderr = 1, server.dies
+        else:
+            container.stderr = server.log
+
+    def _beside(self, container: FakeContainer, other: str) -> None:
+        """Join another container's network, which is there as long as that one runs, and run curl."""
+        if other not in self.containers or self.containers[other].exit_code is not None:
+            message = f"starting a container: cannot join network of a non running container: {other}"
+            raise WorkFailed(message)
+        words = shlex.split(container.spec.args[0])
+        container.exit_code, container.stdout, container.stderr = self.server.ask(words)
+
+    def _answer(self) -> None:
+        if self.lost:
+            message = "the engine at unix:///fake.sock does not answer: there is no such socket"
+            raise Unreachable(message)

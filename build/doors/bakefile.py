@@ -49,7 +49,25 @@ def output_attribute(target: BakeTarget) -> str:
             "oci-mediatypes": "true",
             "compression": target.compression,
         }
-    return ",".join(f"{key}={value}" for key, value in attributes.items())
+    return ",".join(_csv_field(f"{key}={value}") for key, value in attributes.items())
+
+
+def _csv_field(text: str) -> str:
+    """Quote a field that holds a comma or a quote, as encoding/csv reads it."""
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"') else text
+
+
+def _literal(value: object) -> object:
+    """Keep bake from taking text for a template: it evaluates `${...}` and `%{...}` in every string of the file."""
+    match value:
+        case str():
+            return value.replace("${", "$${").replace("%{", "%%{")
+        case list():
+            return [_literal(item) for item in value]
+        case dict():
+            return {key: _literal(item) for key, item in value.items()}
+        case _:
+            return value
 
 
 def bake_json(*targets: BakeTarget) -> str:
@@ -60,7 +78,7 @@ def bake_json(*targets: BakeTarget) -> str:
     """
     document = {
         "group": {"default": {"targets": [target.name for target in targets]}},
-        "target": {target.name: _target(target) for target in targets},
+        "target": {target.name: _literal(_target(target)) for target in targets},
     }
     return json.dumps(document, indent=2) + "\n"
 

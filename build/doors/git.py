@@ -1,29 +1,29 @@
 """Git, through GitPython. The one importer of `git`; turns git's words into ours and keeps bare mirrors of upstreams."""
 
 import hashlib
-import os
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import git
 from git.exc import GitCommandNotFound
 
+from build.doors.remotewords import is_unreachable, join, unreachable
 from build.doors.store import locked, write_text
-from build.errors import CommandFailed, ToolMissing, Unreachable, WorkFailed
+from build.errors import CommandFailed, ToolMissing, WorkFailed
 from build.recipe.refs import Commit
 
-__all__ = ["CommitMissing", "GitMirrors", "Submodule", "TreeIndex", "commit_folder"]
+__all__ = [
+    "CommitMissing",
+    "GitMirrors",
+    "Submodule",
+    "TreeIndex",
+    "git_output",
+    "git_status",
+    "keep_bytes",
+]
 
-_UNREACHABLE = re.compile(
-    r"could not resolve host|failed to connect|connection (?:refused|reset|timed out)|couldn't connect|unable to access|"
-    r"could not read from remote repository|does not appear to be a git repository|repository .* not found|"
-    r"operation timed out|network is unreachable|early eof|remote end hung up",
-    re.IGNORECASE,
-)
 _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
@@ -58,7 +58,7 @@ class Submodule:
     commit: Commit
 
 
-def _git(
+def git_status(
     directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path | None = None
 ) -> tuple[int, str, str]:
     command = ["git", *_CONFIGURATION, *arguments]
@@ -81,8 +81,8 @@ def _git(
     return int(status), str(out), str(err)
 
 
-def _must(directory: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-    status, out, err = _git(directory, *arguments, env=env)
+def git_output(directory: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+    status, out, err = git_status(directory, *arguments, env=env)
     if status != 0:
         raise CommandFailed(("git", *arguments), status, output=err or out)
     return out
@@ -102,16 +102,16 @@ class TreeIndex:
     def read(self, tree: str) -> None:
         """Fill the index from a commit or a tree."""
         self.discard()
-        _must(self.mirror, "read-tree", tree, env=self._env)
+        git_output(self.mirror, "read-tree", tree, env=self._env)
 
     def import_folder(self, folder: Path) -> None:
         """Fill the index from files on disk, byte for byte, ignoring .gitignore."""
         self.discard()
-        _must(folder, "add", "--all", "--force", ".", env={**self._env, "GIT_WORK_TREE": str(folder)})
+        git_output(folder, "add", "--all", "--force", ".", env={**self._env, "GIT_WORK_TREE": str(folder)})
 
     def apply(self, patch: Path, *options: str) -> tuple[bool, str]:
         """Apply a patch to the index. Returns whether it applied, and what git said about it."""
-        status, out, err = _git(
+        status, out, err = git_status(
             self.mirror,
             "apply",
             "--cached",
@@ -125,7 +125,7 @@ class TreeIndex:
 
     def write_tree(self) -> str:
         """Store the index as a tree object. Returns its id."""
-        return _must(self.mirror, "write-tree", env=self._env).strip()
+        return git_output(self.mirror, "write-tree", env=self._env).strip()
 
     def discard(self) -> None:
         """Remove the index and the lock that a killed git may have left beside it."""
@@ -135,7 +135,9 @@ class TreeIndex:
     def export(self, folder: Path) -> None:
         """Write the files of the index below `folder`, which must be empty."""
         folder.mkdir(parents=True, exist_ok=True)
-        _must(folder, "checkout-index", "--all", "--force", env={**self._env, "GIT_WORK_TREE": str(folder)})
+        git_output(
+            folder, "checkout-index", "--all", "--force", env={**self._env, "GIT_WORK_TREE": str(folder)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,13 +167,13 @@ class GitMirrors:
         path = self.root / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.git"
         if not (path / "HEAD").exists():
             path.mkdir(parents=True, exist_ok=True)
-            _must(path, "init", "--bare", "--quiet", ".")
-        _keep_bytes(path)
+            git_output(path, "init", "--bare", "--quiet", ".")
+        keep_bytes(path)
         return path
 
     def has(self, mirror: Path, commit: Commit) -> bool:
         """Say whether the mirror holds the commit with its whole tree."""
-        status, _, _ = _git(mirror, "rev-parse", "--verify", "--quiet", f"refs/ingot/{commit}^{{tree}}")
+        status, _, _ = git_status(mirror, "rev-parse", "--verify", "--quiet", f"refs/ingot/{commit}^{{tree}}")
         return status == 0
 
     def fetch(self, url: str, commit: Commit) -> Path:
@@ -192,7 +194,7 @@ class GitMirrors:
         for stale in ("shallow.lock", "packed-refs.lock", f"refs/ingot/{commit}.lock"):
             (mirror / stale).unlink(missing_ok=True)
         where = self.location(url)
-        status, _, err = _git(
+        status, _, err = git_status(
             mirror,
             "fetch",
             "--quiet",
@@ -202,13 +204,13 @@ class GitMirrors:
             where,
             f"+{commit}:refs/ingot/{commit}",
         )
-        if status != 0 and not _UNREACHABLE.search(err):
+        if status != 0 and not is_unreachable(err):
             # Servers may refuse to name a commit that is no branch's head: take everything and look again.
-            status, _, err = _git(
+            status, _, err = git_status(
                 mirror, "fetch", "--quiet", "--no-tags", "--", where, "+refs/*:refs/upstream/*"
             )
             if status == 0:
-                status, _, _ = _git(mirror, "update-ref", f"refs/ingot/{commit}", commit)
+                status, _, _ = git_status(mirror, "update-ref", f"refs/ingot/{commit}", commit)
                 err = "" if status == 0 else "not our ref"
         if status != 0:
             self._refuse(url, where, commit, err)
@@ -220,24 +222,15 @@ class GitMirrors:
             raise CommitMissing(
                 message, hint="a branch rewritten upstream? choose a commit that is still there"
             )
-        host = urlsplit(where).hostname or where
-        words = err.strip().splitlines() or ["no answer"]
-        # The first fatal line says why; what follows is advice.
-        why = next((line for line in words if line.startswith(("fatal:", "ssh:"))), words[-1])
-        message = f"cannot reach {host} for {url}: {why}"
-        raise Unreachable(
-            message,
-            hint="name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
-            "url.<base>.insteadOf",
-        )
+        raise unreachable(url, where, err)
 
     def tree(self, mirror: Path, commit: Commit) -> str:
         """Return the id of the commit's tree."""
-        return _must(mirror, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
+        return git_output(mirror, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
 
     def committed_at(self, mirror: Path, commit: Commit) -> str:
         """Return the commit's date as RFC 3339 in UTC."""
-        return _must(
+        return git_output(
             mirror,
             "show",
             "--no-patch",
@@ -251,22 +244,24 @@ class GitMirrors:
         """List the commit's submodules. Relative URLs are resolved against `base`."""
         links = [
             line.split(None, 3)
-            for line in _must(mirror, "ls-tree", "-r", "--full-tree", "-z", commit).split("\0")
+            for line in git_output(mirror, "ls-tree", "-r", "--full-tree", "-z", commit).split("\0")
             if line.startswith("160000 ")
         ]
         if not links:
             return ()
-        listing = _must(mirror, "config", f"--blob={commit}:.gitmodules", "--null", "--list").split("\0")
-        settings = dict(item.partition("\n")[::2] for item in listing if item)
+        # No .gitmodules is an empty list: the message below then names the submodule.
+        _, listing, _ = git_status(mirror, "config", f"--blob={commit}:.gitmodules", "--null", "--list")
+        settings = dict(item.partition("\n")[::2] for item in listing.split("\0") if item)
         names = {path: key.removesuffix(".path") for key, path in settings.items() if key.endswith(".path")}
         found = []
         for _, _, commit_id, path in links:
-            with suppress(KeyError):
-                url = settings[f"{names[path]}.url"]
-                found.append(Submodule(path=path, url=_join(base, url), commit=Commit(commit_id)))
-                continue
-            message = f"the submodule {path} has no URL in .gitmodules"
-            raise WorkFailed(message)
+            url = settings.get(f"{names.get(path, '')}.url", "")
+            if not url:
+                message = f"the submodule {path} of {base} has no URL in .gitmodules"
+                raise WorkFailed(
+                    message, hint="pin a commit whose submodules are whole, or say submodules: false"
+                )
+            found.append(Submodule(path=path, url=join(base, url), commit=Commit(commit_id)))
         return tuple(found)
 
     def index(self, mirror: Path, index: Path) -> TreeIndex:
@@ -274,40 +269,8 @@ class GitMirrors:
         return TreeIndex(mirror=mirror, index=index)
 
 
-def _keep_bytes(repository: Path) -> None:
+def keep_bytes(repository: Path) -> None:
     """Switch conversions off. The file is left alone where it is right: another process may be reading it."""
     attributes = repository / "info" / "attributes"
     if not attributes.exists() or attributes.read_text(encoding="utf-8") != _ATTRIBUTES:
         write_text(attributes, _ATTRIBUTES)
-
-
-def _join(base: str, url: str) -> str:
-    if not url.startswith(("./", "../")):
-        return url
-    parts = base.rstrip("/").split("/")
-    for part in url.split("/"):
-        if part == "..":
-            parts.pop()
-        elif part not in {".", ""}:
-            parts.append(part)
-    return "/".join(parts)
-
-
-def commit_folder(folder: Path, repository: Path, *, branch: str, message: str, date: str) -> Commit:
-    """Commit a folder's files, as a commit without parent, to a branch of a bare repository made if it is not there.
-
-    Author, committer and date are constants: equal files give an equal commit id on every machine.
-    """
-    if not (repository / "HEAD").exists():
-        repository.mkdir(parents=True, exist_ok=True)
-        _must(repository, "init", "--bare", "--quiet", f"--initial-branch={branch}", ".")
-    _keep_bytes(repository)
-    index = TreeIndex(mirror=repository, index=repository / f"index.{os.getpid()}")
-    index.import_folder(folder)
-    tree = index.write_tree()
-    index.discard()
-    who = {"NAME": "Ingot", "EMAIL": "ingot@samples.ingot.invalid", "DATE": date}
-    env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
-    commit = Commit(_must(repository, "commit-tree", tree, "-m", message, env=env).strip())
-    _must(repository, "update-ref", f"refs/heads/{branch}", commit)
-    return commit

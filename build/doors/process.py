@@ -46,10 +46,8 @@ def run(  # noqa: PLR0913  (one door, every way to call a program)
 ) -> Completed:
     """Run a program to its end and return what it printed.
 
-    Args:
-        env: variables laid over this process's environment.
-        check: raise when the status is not 0.
-        timeout_s: seconds after which the program and its children are killed.
+    `env` is laid over this process's environment; without `check` a status other than 0 is an answer; after `timeout_s`
+    the program and its children are ended.
 
     Raises:
         ToolMissing: there is no such program.
@@ -129,7 +127,7 @@ def spawn(argv: tuple[str, ...], *, log: Path, env: Mapping[str, str] | None = N
     return pid
 
 
-def _start(
+def _start(  # noqa: PLR0913  (Popen's own)
     argv: tuple[str, ...],
     *,
     cwd: Path | None,
@@ -177,4 +175,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_PATIENCE_S)
-            return
+            break
+    # A child of its own that ignored the request must not outlive it.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

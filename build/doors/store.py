@@ -99,7 +99,7 @@ def read_artifact(path: Path, kind: type[T], *, made_by: str) -> T:
 
 def _reasons(error: Exception) -> list[str]:
     if isinstance(error, BaseValidationError):
-        return transform_error(error, path="")
+        return transform_error(error, path="$")
     return [str(error)]
 
 

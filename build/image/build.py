@@ -50,9 +50,7 @@ def build_image(
     """Build a plan's image into `out`/image and return what it is.
 
     A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
-
-    Args:
-        root: the folder that paths in the bake file are relative to.
+    Paths in the bake file are relative to `root`.
 
     Raises:
         BuildFailed: with the failing stage and the last lines of its log.
@@ -80,8 +78,8 @@ def build_image(
             options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
         )
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
+    built = describe(plan, open_layout(part), phases, engine={"buildx": builder.version()})
     store.replace_dir(part, out / "image")
-    built = describe(plan, open_layout(out / "image"), phases, engine={"buildx": builder.version()})
     store.write_artifact(out / "image.json", built)
     return built
 

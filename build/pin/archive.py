@@ -1,22 +1,24 @@
 """Source archives of the package index: fetched by hash, unpacked, never run. pip would execute the archive's own build code."""
 
 import hashlib
+import re
 import shutil
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from build.doors import process, store
-from build.doors.packageindex import download, simple_index
+from build.doors.packageindex import IndexFile, download, simple_index
 from build.errors import BadRequest, CommandFailed, WorkFailed
 from build.recipe.model import SdistSource
 
-__all__ = ["Unpacked", "fetch_archive"]
+__all__ = ["Index", "Unpacked", "fetch_archive"]
 
 _PIP_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
@@ -43,8 +45,30 @@ def index_url() -> str:
     return process.run((sys.executable, "-c", _PIP_INDEX)).stdout.strip().rstrip("/") + "/"
 
 
+class Index(Protocol):
+    """A package index."""
+
+    def files(self, package: str) -> Iterable[IndexFile]:
+        """List the files of a package."""
+
+    def download(self, url: str) -> Iterable[bytes]:
+        """Yield a file's bytes."""
+
+
+class ConfiguredIndex:
+    """The package index that pip is configured for on this machine."""
+
+    def files(self, package: str) -> Iterable[IndexFile]:
+        """List the files of a package."""
+        return simple_index(f"{index_url()}{package}/")
+
+    def download(self, url: str) -> Iterable[bytes]:
+        """Yield a file's bytes."""
+        return download(url)
+
+
 @contextmanager
-def fetch_archive(source: SdistSource, cache: Path) -> Iterator[Unpacked]:
+def fetch_archive(source: SdistSource, cache: Path, *, index: Index | None = None) -> Iterator[Unpacked]:
     """Fetch a source archive by its hash and unpack its project folder for the block.
 
     Raises:
@@ -54,13 +78,12 @@ def fetch_archive(source: SdistSource, cache: Path) -> Iterator[Unpacked]:
     """
     path = cache / "archives" / f"{source.sha256}.tar.gz"
     if not path.exists():
-        _fetch(source, path)
+        _fetch(source, path, index or ConfiguredIndex())
     if (found := store.sha256_file(path)) != source.sha256:
         message = f"{path} was changed: its hash is {found}, the recipe says {source.sha256}"
         raise WorkFailed(message, hint="delete it; it is then fetched again")
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch, tarfile.open(path) as archive:
-        archive.extractall(scratch, filter="data")
-        newest = max((member.mtime for member in archive.getmembers() if member.isfile()), default=0)
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        newest = _unpack(source, path, Path(scratch))
         roots = list(Path(scratch).iterdir())
         folder = roots[0] / source.subdir if len(roots) == 1 else Path(scratch) / source.subdir
         if not folder.is_dir():
@@ -70,9 +93,22 @@ def fetch_archive(source: SdistSource, cache: Path) -> Iterator[Unpacked]:
         yield Unpacked(folder=folder, newest=stamp)
 
 
-def _fetch(source: SdistSource, path: Path) -> None:
+def _unpack(source: SdistSource, path: Path, folder: Path) -> float:
+    """Unpack below `folder` and nowhere else. Returns the newest file's time."""
+    try:
+        with tarfile.open(path) as archive:
+            archive.extractall(folder, filter="data")
+            return max((member.mtime for member in archive.getmembers() if member.isfile()), default=0)
+    except tarfile.TarError as error:
+        message = f"{source.sdist} cannot be unpacked: {error}"
+        raise WorkFailed(
+            message, hint="it has the bytes that the recipe names; choose another release"
+        ) from error
+
+
+def _fetch(source: SdistSource, path: Path, index: Index) -> None:
     package, _, version = source.sdist.partition("==")
-    for file in simple_index(index_url() + package.lower().replace("_", "-") + "/"):
+    for file in index.files(re.sub(r"[-_.]+", "-", package).lower()):
         if file.sha256 == source.sha256:
             break
     else:
@@ -82,7 +118,7 @@ def _fetch(source: SdistSource, path: Path) -> None:
     part = path.with_name(f".{path.name}.part")
     digest = hashlib.sha256()
     with part.open("wb") as sink:
-        for chunk in download(file.url):
+        for chunk in index.download(file.url):
             digest.update(chunk)
             sink.write(chunk)
     if digest.hexdigest() != source.sha256:

@@ -9,7 +9,7 @@ from build.doors.bakefile import BakeTarget, bake_json, layout_digest
 from build.doors.effects import Builder, Reporter
 from build.doors.templates import render
 from build.errors import Unreachable, WorkFailed
-from build.host.debian import read_archive
+from build.host.debian import ensure_installed, read_archive
 from build.pin import debian
 from build.pin.locks import CudaLock, DebianLock
 from build.pin.model import PinnedImage
@@ -39,11 +39,7 @@ class ImageStore:
     """Asks the registry for `image@digest`: True or False, or raises Unreachable."""
 
     def base(self, lock: DebianLock, packages: tuple[str, ...], *, mode: str) -> PinnedImage:
-        """Return the base with these Debian packages.
-
-        Args:
-            mode: `registry`, `bootstrap`, or `auto`: the registry where it answers.
-        """
+        """Return the base with these Debian packages, by `registry`, `bootstrap` or `auto`: the registry where it answers."""
         return self._debian("base", lock, packages, mode=mode, compression="gzip")
 
     def toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage:
@@ -156,6 +152,7 @@ class ImageStore:
         if origin == "registry":
             contexts = (("debian-registry", f"docker-image://{reference}"),)
         else:
+            ensure_installed((("mmdebstrap", "mmdebstrap"),), self.reporter)
             debian.bootstrap(read_archive(), lock.suite, packages, work / "context" / "rootfs.tar")
         (work / "context").mkdir(exist_ok=True)
         store.write_text(

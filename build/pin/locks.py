@@ -9,7 +9,7 @@ from build.errors import BadRequest
 
 __all__ = ["CudaLock", "DebianLock", "read_cuda_lock", "read_debian_lock"]
 
-_PINNED = re.compile(r"^([a-z0-9-]+)==([0-9.]+)(.*)$", re.MULTILINE)
+_PINNED = re.compile(r"([a-z0-9-]+)==([0-9.]+)\s(.*)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -54,11 +54,12 @@ def read_cuda_lock(toolchains: Path, version: str) -> CudaLock:
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     body = "\n".join(lines).replace("\\\n", " ")
     wheels = []
-    for name, pinned, rest in _PINNED.findall(body):
-        if not _HASH.search(rest):
-            message = f"{path}: {name}=={pinned} is not locked by a hash"
+    for line in filter(str.strip, body.splitlines()):
+        found = _PINNED.fullmatch(line.strip())
+        if not found or not _HASH.search(found[3]):
+            message = f"{path}: {line.split('--hash')[0].strip()} is not one version locked by a hash"
             raise BadRequest(message, hint=f"refresh it: nox -s pins -- {version}")
-        wheels.append((name, pinned))
+        wheels.append((found[1], found[2]))
     if not wheels:
         message = f"{path} names no wheel"
         raise BadRequest(message, hint=f"refresh it: nox -s pins -- {version}")

@@ -38,6 +38,9 @@ _COMPILED_SUFFIXES = frozenset(
     ]
 )
 _COMPILED_NAMES = frozenset({"CMakeLists.txt", "Makefile", "VERSION"})
+_BROKEN = re.compile(
+    r"corrupt patch at line \d+|patch fragment without header at line \d+.*|patch with only garbage.*"
+)
 _OFFSET = re.compile(r"succeeded at \d+ \(offset (-?\d+) lines?\)")
 
 
@@ -61,10 +64,7 @@ def compiled(path: str) -> bool:
 
 
 def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
-    """Apply one patch to the index and say how it went.
-
-    Args:
-        file: the patch as the recipe names it, for messages.
+    """Apply one patch to the index and say how it went. `file` is the patch as the recipe names it, for messages.
 
     Raises:
         PatchRefused: it needs fuzz, conflicts, is in the source already, its target is gone, or nothing it touches is
@@ -75,6 +75,9 @@ def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
     if not files:
         message = f"patches/{file} is not a unified diff: it names no file"
         raise PatchRefused(message, hint="make it with `git format-patch` or `git diff`")
+    if outside := [name for name in files if name.startswith("/") or ".." in name.split("/")]:
+        message = f"patches/{file} leads out of the source: {', '.join(outside)}"
+        raise PatchRefused(message, hint="make it with `git format-patch` inside the source")
     if not any(compiled(name) for name in files):
         message = (
             f"patches/{file} touches no compiled file, only {', '.join(files)}: the image would be the same"
@@ -89,16 +92,22 @@ def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
 
 
 def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefused:
+    if broken := _BROKEN.search(words):
+        return PatchRefused(
+            f"patches/{file} is not a whole diff: {broken[0]}",
+            hint="make it with `git format-patch` or `git diff`",
+        )
+    # First: a deletion that upstream made too has no target either.
+    if index.apply(patch, "--check", "--reverse")[0]:
+        return PatchRefused(
+            f"patches/{file} is already applied: the source has this change",
+            hint="upstream took it? Remove it from the recipe's patches",
+        )
     gone = re.findall(r"error: (\S+): does not exist in index", words)
     if gone:
         return PatchRefused(
             f"patches/{file}: its target is gone: the source has no {', '.join(gone)}",
             hint="upstream moved or removed it: write the patch anew, or drop it",
-        )
-    if index.apply(patch, "--check", "--reverse")[0]:
-        return PatchRefused(
-            f"patches/{file} is already applied: the source has this change",
-            hint="upstream took it? Remove it from the recipe's patches",
         )
     where = ", ".join(
         f"{name}:{line}" for name, line in re.findall(r"error: patch failed: (\S+):(\d+)", words)
@@ -109,7 +118,7 @@ def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefus
                 f"patches/{file} needs fuzz: at {where} the lines around the change differ from the source",
                 hint="refresh the patch against the pinned commit; it is applied exactly or not at all",
             )
-    said = where or words.strip().splitlines()[-1]
+    said = where or words.strip().splitlines()[-1].removeprefix("error: ")
     return PatchRefused(
         f"patches/{file} conflicts with the source at {said}",
         hint="write the patch anew against the pinned commit, or pin a commit that it fits",

@@ -44,9 +44,8 @@ class Resolver:
     def resolve(self, recipe: Recipe, *, known: Pin | None) -> Pin:
         """Prove a recipe's pin.
 
-        Args:
-            known: the pin of an earlier run; it is taken as it is when nothing that it was made from has changed and what
-                it names is still there.
+        `known`, the pin of an earlier run, is taken as it is when nothing that it was made from has changed and what it
+        names is still there.
         """
         inputs = self.inputs(recipe)
         if known and known.inputs == inputs and self._still_there(recipe, known):

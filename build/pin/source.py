@@ -1,14 +1,13 @@
 """The source, proven: the commit exists, its tree is known, patches apply exactly; then exported for the build."""
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Reporter
-from build.doors.git import GitMirrors, TreeIndex
+from build.doors.git import CommitMissing, GitMirrors, TreeIndex
 from build.errors import BadRequest
 from build.pin.archive import fetch_archive
 from build.pin.model import PatchProof, PinnedSource
@@ -17,7 +16,7 @@ from build.pin.sample import ensure_sample, is_sample
 from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource
 from build.recipe.refs import Commit
 
-__all__ = ["Sources"]
+__all__ = ["Sources", "settle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +58,7 @@ class Sources:
         mirror = self.mirrors.mirror(wanted.repo)
         if not self.mirrors.has(mirror, wanted.commit):
             with self.reporter.step(f"fetch {wanted.repo} at {wanted.commit[:12]}"):
-                self.mirrors.fetch(wanted.repo, wanted.commit)
+                self._fetch(wanted)
         modules: tuple[tuple[str, str, str], ...] = ()
         if wanted.submodules:
             modules = self._submodules(wanted.repo, mirror, wanted.commit, prefix="")
@@ -76,6 +75,16 @@ class Sources:
         )
         self._export(index, pinned, modules)
         return pinned
+
+    def _fetch(self, wanted: GitSource) -> None:
+        try:
+            self.mirrors.fetch(wanted.repo, wanted.commit)
+        except CommitMissing as error:
+            if not is_sample(wanted.repo):
+                raise
+            # A sample is committed from the tree as it is: nobody rewrote a branch, its files were changed.
+            message = f"{error.message}: the sample's files were changed, so it is another commit now"
+            raise CommitMissing(message, hint="take the new one: nox -s pins -- samples") from error
 
     def _from_sdist(self, recipe: Recipe, wanted: SdistSource) -> PinnedSource:
         """Take a source archive as if it were a commit: its files become a tree in a repository of their own."""
@@ -124,22 +133,20 @@ class Sources:
         self, index: TreeIndex, pinned: PinnedSource, modules: tuple[tuple[str, str, str], ...]
     ) -> None:
         folder = self.folder(pinned)
-        if not folder.is_dir():
-            part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-            store.discard(part)
-            index.export(part)
-            for path, commit, url in modules:
-                mirror = self.mirrors.mirror(url)
-                inner = self.mirrors.index(mirror, mirror / f"index.{os.getpid()}")
-                inner.read(commit)
-                inner.export(part / path)
-                inner.index.unlink(missing_ok=True)
-            settle(part)
-            if folder.is_dir():
-                shutil.rmtree(part)
-            else:
+        with store.locked(folder.with_name(f".{folder.name}.lock")):
+            if not folder.is_dir():
+                part = folder.with_name(f".{folder.name}.part")
+                store.discard(part)
+                index.export(part)
+                for path, commit, url in modules:
+                    mirror = self.mirrors.mirror(url)
+                    inner = self.mirrors.index(mirror, mirror / f"index.{os.getpid()}")
+                    inner.read(commit)
+                    inner.export(part / path)
+                    inner.discard()
+                settle(part)
                 part.rename(folder)
-        index.index.unlink(missing_ok=True)
+        index.discard()
 
 
 def settle(folder: Path) -> None:

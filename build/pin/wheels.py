@@ -2,24 +2,28 @@
 
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from build.doors import process, store
 from build.doors.effects import Reporter
-from build.errors import CommandFailed, Unreachable, WorkFailed
+from build.errors import CommandFailed, IngotError, Unreachable, WorkFailed
 from build.pin.locks import CudaLock
 
-__all__ = ["cuda_header", "fetch_wheels"]
+__all__ = ["Pip", "cuda_header", "download_command", "fetch_wheels"]
 
 _GLIBC = (28, 27, 17, 12, 5)
 """manylinux_2_N tags that NVIDIA's wheels carry; pip matches each exactly."""
 
 
-def fetch_wheels(lock: CudaLock, machine: str, cache: Path, reporter: Reporter) -> Path:
-    """Return a folder with the lock's wheels for a build host's architecture, downloading what is not there.
+Pip = Callable[[tuple[str, ...]], object]
+"""Runs a command to its end; raises CommandFailed with what it printed."""
 
-    Args:
-        machine: `x86_64` or `aarch64`.
+
+def fetch_wheels(
+    lock: CudaLock, machine: str, cache: Path, reporter: Reporter, *, pip: Pip = process.run
+) -> Path:
+    """Return a folder with the lock's wheels for `machine` (`x86_64` or `aarch64`), downloading what is not there.
 
     Raises:
         Unreachable: the package index did not answer.
@@ -36,44 +40,45 @@ def fetch_wheels(lock: CudaLock, machine: str, cache: Path, reporter: Reporter) 
             return folder
         part = folder.with_name(f".{folder.name}.part")
         part.mkdir(parents=True, exist_ok=True)
-        _download(lock, machine, part)
+        try:
+            pip(download_command(lock, machine, part))
+        except CommandFailed as error:
+            raise _refusal(lock, error) from error
         store.replace_dir(part, folder)
     return folder
 
 
-def _download(lock: CudaLock, machine: str, part: Path) -> None:
+def download_command(lock: CudaLock, machine: str, folder: Path) -> tuple[str, ...]:
+    """Write the pip call: exactly the lock's files, for Linux on `machine`, nothing built, nothing resolved. Pure."""
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in _GLIBC]
     platforms += [f"--platform=manylinux{name}_{machine}" for name in ("2014", "2010", "1")]
-    command = (
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--require-hashes",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--implementation=py",
-        "--python-version=3.11",
-        "--platform=any",
-        *platforms,
-        "--requirement",
-        str(lock.path),
-        "--dest",
-        str(part),
+    return (
+        *(
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary=:all:",
+        ),
+        *("--implementation=py", "--python-version=3.11", "--platform=any", *platforms),
+        *("--requirement", str(lock.path), "--dest", str(folder)),
     )
-    try:
-        process.run(command)
-    except CommandFailed as error:
-        if "HASHES" in error.output or "hash" in error.output.lower():
-            message = f"a wheel of CUDA {lock.version} is not the one that {lock.path.name} names:\n{error.output.strip()}"
-            raise WorkFailed(
-                message, hint="the index serves other bytes: find out why before `nox -s pins`"
-            ) from error
-        message = f"the wheels of CUDA {lock.version} could not be downloaded:\n{error.output.strip()}"
-        raise Unreachable(
-            message, hint="pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf) say where they come from"
-        ) from error
+
+
+def _refusal(lock: CudaLock, error: CommandFailed) -> IngotError:
+    words = error.output.strip()
+    if "DO NOT MATCH THE HASHES" in words:
+        return WorkFailed(
+            f"a wheel of CUDA {lock.version} is not the one that {lock.path.name} names:\n{words}",
+            hint="the index serves other bytes: find out why before `nox -s pins`",
+        )
+    return Unreachable(
+        f"the wheels of CUDA {lock.version} could not be downloaded:\n{words}",
+        hint="pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf) say where they come from",
+    )
 
 
 def cuda_header(wheels: Path) -> str:

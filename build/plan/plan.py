@@ -78,11 +78,9 @@ def filled(recipe: Recipe) -> Recipe:
 
 
 def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places: Places) -> ImagePlan:
-    """Plan one image.
+    """Plan one image of a recipe that has the variant's overrides merged (recipe.effective).
 
-    Args:
-        recipe: with the variant's overrides merged (recipe.effective).
-        places: for the bake file alone; no path decides the fingerprint.
+    `places` are for the bake file alone; no path decides the fingerprint.
     """
     whole = filled(recipe)
     files = {"Dockerfile": render_dockerfile(templates, whole, toolchain_lock=pin.toolchain.lock)}

@@ -62,11 +62,19 @@ def _source_line(recipe: Recipe) -> str:
             return f"the wheels of {packages},"
 
 
+def _require(cuda: str) -> str:
+    """Say what nvidia-container-toolkit must find: any driver of the toolkit's major version serves its minor versions.
+
+    https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+    """
+    return f"cuda>={cuda.partition('.')[0]}.0"
+
+
 def render_dockerfile(templates: Path, recipe: Recipe, *, toolchain_lock: str) -> str:
     """Render the Dockerfile of a recipe whose variant is merged and whose placeholders are filled in."""
     env = (
         dict(_NVIDIA_ENV)
-        | {"NVIDIA_REQUIRE_CUDA": f"cuda>={recipe.toolchain.cuda}"}
+        | {"NVIDIA_REQUIRE_CUDA": _require(recipe.toolchain.cuda)}
         | dict(recipe.runtime.env)
     )
     return render(

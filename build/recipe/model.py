@@ -8,6 +8,7 @@ Text fields may hold placeholders where a docstring says so; they are the only s
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from build.recipe.origin import Origin
 from build.recipe.refs import Commit
 
 __all__ = [
@@ -73,23 +74,6 @@ class SmokeModel(StrEnum):
     GGUF_LLAMA = "gguf-llama"
     """A random two-layer llama in GGUF."""
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Where a recipe was read from: the file, and the line of every key path (`cmake.GGML_CUDA`, `patches.0.file`)."""
-
-    file: str
-    lines: tuple[tuple[str, int], ...] = ()
-
-    def line(self, key: str) -> int:
-        """Return the line of the key path, or of its nearest parent that has one, or 1."""
-        known = dict(self.lines)
-        while key:
-            if key in known:
-                return known[key]
-            key = key.rpartition(".")[0]
-        return 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

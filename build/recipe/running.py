@@ -26,11 +26,35 @@ _DAY_S = 86400
 _APP = "/app"
 _LINK_HINT = "for example /usr/local/bin/llama-server"
 _NOT_FOR_LINKS = frozenset(
-    ("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp", "var")
+    (
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "lib",
+        "lib32",
+        "lib64",
+        "libx32",
+        "proc",
+        "run",
+        "sbin",
+        "sys",
+        "tmp",
+        "var",
+    )
 )
 """Links to /usr in a Debian base, which a copy must not replace, and what is mounted over or written to."""
-_DEBIANS = frozenset(("usr", name) for name in ("bin", "include", "lib", "lib32", "lib64", "libexec", "libx32", "sbin", "share"))
+_DEBIANS = frozenset(
+    ("usr", name)
+    for name in ("bin", "include", "lib", "lib32", "lib64", "libexec", "libx32", "sbin", "share")
+)
 """Folders whose files are Debian's."""
+_FOLDERS = frozenset(
+    ("/home", "/media", "/mnt", "/opt", "/root", "/srv", "/usr", "/usr/games", "/usr/local", "/usr/src")
+) | {
+    f"/usr/local/{name}" for name in ("bin", "etc", "games", "include", "lib", "man", "sbin", "share", "src")
+}
+"""Empty folders of a Debian base: links may lie in them, none may stand for one."""
 
 
 def running_findings(recipe: Recipe) -> Iterator[Finding]:
@@ -117,8 +141,8 @@ def _link_place(key: str, path: str, links: Sequence[str]) -> Iterator[Finding]:
         yield Finding(key, "is the root folder", _LINK_HINT)
     elif f"/{first}" == _APP:
         yield Finding(key, f"lies in {_APP}, where the programs themselves are", _LINK_HINT)
-    elif first in _NOT_FOR_LINKS or (first, *rest[:1]) in _DEBIANS:
-        yield Finding(key, "lies in a folder of the system", _LINK_HINT)
+    elif path in _FOLDERS or first in _NOT_FOR_LINKS or (first, *rest[:1]) in _DEBIANS:
+        yield Finding(key, "is or lies in a folder of the system", _LINK_HINT)
     elif any(path.startswith(f"{other}/") for other in links):
         yield Finding(key, "lies below another link", "a link is no folder")
 

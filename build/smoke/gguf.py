@@ -14,7 +14,7 @@ _BYTES_FROM = 3
 def write_llama(path: Path, *, seed: int = 42) -> None:
     """Write the model. https://github.com/ggml-org/ggml/blob/master/docs/gguf.md has the format."""
     import gguf
-    import numpy
+    import numpy as np
 
     writer = gguf.GGUFWriter(path, "llama")
     pieces = [b"<unk>", b"<s>", b"</s>", *(b"<0x%02X>" % byte for byte in range(256))]
@@ -54,10 +54,10 @@ def write_llama(path: Path, *, seed: int = 42) -> None:
     for name, shape in shapes.items():
         # Random bytes from a hash, whose output is specified; numpy's generators may change between versions.
         noise = hashlib.shake_256(f"{seed} {name}".encode()).digest(math.prod(shape))
-        weights = numpy.frombuffer(noise, dtype=numpy.int8).astype(numpy.float32) / 640
+        weights = np.frombuffer(noise, dtype=np.int8).astype(np.float32) / 640
         writer.add_tensor(f"{name}.weight", weights.reshape(shape))
     for name in norms:
-        writer.add_tensor(f"{name}.weight", numpy.ones(_WIDTH, dtype=numpy.float32))
+        writer.add_tensor(f"{name}.weight", np.ones(_WIDTH, dtype=np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -14,6 +14,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+__all__ = ["Model", "ModelError", "generate", "greedy_tokens", "text", "tokenize"]
+
 MAGIC = b"MINI"
 FORMAT_VERSION = 1
 ALPHABET = "abcdefghijklmnopqrstuvwxyz .,!?-"
@@ -120,7 +122,7 @@ def _dot(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 def _signed_byte(value: int) -> int:
-    return value - 256 if value > 127 else value
+    return value - 256 if value & 0x80 else value
 
 
 def _signed_word(value: int) -> int:

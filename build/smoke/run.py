@@ -1,6 +1,5 @@
 """Image to verdict: static proofs from the layout, then the running ones, one report. Wires the checks to the engine."""
 
-import os
 import platform
 import shutil
 import tempfile
@@ -22,6 +21,10 @@ from build.smoke.running.image import LABEL, RunningImage
 from build.smoke.static import suite as static
 
 __all__ = ["SmokeRun", "covers", "expectations_of", "gpu_missing"]
+
+_TELLING = 6
+"""A shorter word stands in many files by chance."""
+_COMMON = frozenset({"localhost", "/home", "/root"})
 
 
 def expectations_of(plan: ImagePlan) -> Expectations:
@@ -73,6 +76,8 @@ def gpu_missing(architectures: tuple[str, ...]) -> str:
     except IngotError:
         return "no NVIDIA GPU on this host (nvidia-smi does not answer)"
     there = {line.strip().replace(".", "") for line in listing.stdout.splitlines() if line.strip()}
+    if not there:
+        return "no NVIDIA GPU on this host (nvidia-smi lists none)"
     wanted = {name.removesuffix("-real").removesuffix("-virtual").rstrip("af") for name in architectures}
     if there & wanted:
         return ""
@@ -152,25 +157,21 @@ def _readable(stub: Path, scratch: Path) -> Path:
 
 
 def _model(kind: SmokeModel, folder: Path) -> Path | None:
-    match kind:
-        case SmokeModel.MINI:
-            path = folder / "tiny.mini"
-            path.write_bytes(minimodel.generate().to_bytes())
-        case SmokeModel.GGUF_LLAMA:
-            path = folder / "tiny.gguf"
-            gguf.write_llama(path)
-        case SmokeModel.NONE:
-            return None
+    if kind is SmokeModel.NONE:
+        return None
+    path = folder / ("tiny.mini" if kind is SmokeModel.MINI else "tiny.gguf")
+    if kind is SmokeModel.MINI:
+        path.write_bytes(minimodel.generate().to_bytes())
+    else:
+        gguf.write_llama(path)
     path.chmod(0o644)
     return path
 
 
 def _host_words() -> tuple[str, ...]:
     """Words that name this machine and its user; none of them may be in an image."""
-    words = {platform.node(), os.path.expanduser("~"), os.getcwd()}  # noqa: PTH109, PTH111
-    return tuple(
-        sorted(word for word in words if len(word) > 5 and word not in {"localhost", "/home", "/root"})
-    )
+    words = {platform.node(), str(Path.home()), str(Path.cwd())}
+    return tuple(sorted(word for word in words if len(word) >= _TELLING and word not in _COMMON))
 
 
 def _count(results: tuple[CheckResult, ...]) -> str:

@@ -68,9 +68,9 @@ def _wait(session: Session) -> tuple[int, str]:
         "/health",
         "--fail",
         "--retry",
-        str(_HEALTH_S * 5),
+        str(_HEALTH_S),
         "--retry-delay",
-        "0",
+        "1",
         "--retry-max-time",
         str(_HEALTH_S),
         "--retry-connrefused",
@@ -154,13 +154,11 @@ def sigterm(session: Session) -> Verdict:
     result = session.container.wait(_STOP_S)
     if result.timed_out:
         return Verdict(findings=(f"the server did not end within {_STOP_S:g} s of SIGTERM",))
-    if result.exit_code != session.image.expect.sigterm_exit:
-        wanted = session.image.expect.sigterm_exit
+    wanted = session.image.expect.sigterm_exit
+    if result.exit_code != wanted:
+        said = tail(result.stderr or result.stdout)
         return Verdict(
-            findings=(
-                f"SIGTERM ended it with status {result.exit_code}, expected {wanted}: "
-                f"{tail(result.stderr or result.stdout)}",
-            )
+            findings=(f"SIGTERM ended it with status {result.exit_code}, expected {wanted}: {said}",)
         )
     return Verdict(findings=(), detail={"exit": result.exit_code})
 

@@ -19,11 +19,7 @@ NAMES = ("version", "arguments", *(name for name, _ in server.CHECKS))
 
 
 def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
-    """Run all checks.
-
-    Args:
-        gpu: why the checks are not also run on a GPU; empty where this host has a fitting one.
-    """
+    """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
     results = [
         _timed("version", lambda: version.check(image)),
         _timed("arguments", lambda: arguments.check(image)),

@@ -15,7 +15,6 @@ def test_defaults() -> None:
     assert settings.docker_config == Path("/home/u/.docker")
     assert (settings.engine, settings.engine_name, settings.base) == ("auto", "main", "auto")
     assert settings.registry is None
-    assert settings.jobs is None
     assert settings.color is None
     assert not settings.ci
     assert settings.step_summary is None
@@ -79,8 +78,6 @@ def test_ci() -> None:
     [
         ("INGOT_ENGINE", "docker", "INGOT_ENGINE is 'docker'", "one of auto, host, private"),
         ("INGOT_BASE", "x", "INGOT_BASE is 'x'", "one of auto, registry, bootstrap"),
-        ("INGOT_JOBS", "0", "INGOT_JOBS is '0'", "a whole number of at least 1, or nothing"),
-        ("INGOT_JOBS", "many", "INGOT_JOBS is 'many'", "a whole number of at least 1, or nothing"),
         ("INGOT_GIT_MIRROR", "https://x", "INGOT_GIT_MIRROR has 'https://x', which is not prefix=replacement",
          "INGOT_GIT_MIRROR='https://github.com/=/srv/git/'"),
         ("INGOT_REGISTRY", "me/images", "INGOT_REGISTRY is 'me/images': 'me' is not the name of a registry host",

@@ -1,0 +1,101 @@
+"""`nox -s benchmarks`: the sample fork in a copy of the checkout, through the pipeline and through a bare bake."""
+
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from build.bench.ratio import Ratio, by_turns
+from build.doors import process
+from build.doors.effects import EngineHandle, Reporter
+from build.errors import BadRequest
+from build.host.engine import ensure_engine
+from build.settings import Settings
+
+__all__ = ["MEASURES", "benchmarks"]
+
+_TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
+_CACHE_ID = "id=ingot-ccache-"
+
+
+@dataclass(kw_only=True)
+class _Bench:
+    settings: Settings
+    reporter: Reporter
+    root: Path
+
+    @cached_property
+    def engine(self) -> EngineHandle:
+        return ensure_engine(self.settings, self.reporter)
+
+    def checkout(self, name: str, *, cold: bool) -> Path:
+        """Copy the tree; `cold` gives it a compile cache of its own, and with that stages that BuildKit has never seen."""
+        root = self.root / name
+        for part in _TREE:
+            shutil.copytree(self.settings.root / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        if cold:
+            template = root / "dockerfiles" / "llama-cpp.Dockerfile.j2"
+            text = template.read_text(encoding="utf-8")
+            template.write_text(text.replace(_CACHE_ID, f"{_CACHE_ID}bench-{time.time_ns()}-"), encoding="utf-8")
+        return root
+
+    def build(self, root: Path, *words: str) -> None:
+        env = {"PYTHONPATH": str(root), "INGOT_CACHE": str(self.settings.cache), "INGOT_OUT": str(root / "out")}
+        process.run((sys.executable, "-m", "build", *words), cwd=root, env=env)
+
+    def bake(self, root: Path) -> None:
+        out = root / "out" / "minifork"
+        process.run(("docker", "buildx", "bake", "-f", str(out / "docker-bake.json")), cwd=root,
+                    env=dict(self.engine.environment))
+
+    def noop(self, runs: int) -> Ratio:
+        """The second run of a build, against a bake that finds everything cached."""
+        root = self.checkout("noop", cold=False)
+        self.build(root, "image", "minifork")
+        return by_turns(
+            "no-op / bare bake no-op", lambda _n: self.build(root, "image", "minifork"), lambda _n: self.bake(root),
+            runs=runs, limit=1.0, clock=time.monotonic,
+        )
+
+    def cold(self, runs: int) -> Ratio:
+        """Resolve, plan, build and smoke with an empty compile cache, against a bare bake of the rendered file."""
+        ours = [self.checkout(f"ours-{number}", cold=True) for number in range(runs)]
+        theirs = [self.checkout(f"theirs-{number}", cold=True) for number in range(runs)]
+        for root in theirs:
+            self.build(root, "plan", "minifork")
+        return by_turns(
+            "cold pipeline / bare bake", lambda number: self.build(ours[number], "image", "minifork"),
+            lambda number: self.bake(theirs[number]), runs=runs, limit=1.15, clock=time.monotonic,
+        )
+
+
+MEASURES: dict[str, tuple[Callable[[_Bench, int], Ratio], int]] = {"noop": (_Bench.noop, 5), "cold": (_Bench.cold, 3)}
+"""Name on the command line, how it is measured, how many runs of each side."""
+
+
+def benchmarks(names: tuple[str, ...], settings: Settings, reporter: Reporter) -> list[Ratio]:
+    """Measure; toolchain and base are made first, so that they count for nobody. Raises BadRequest for an unknown name."""
+    unknown = [name for name in names if name not in MEASURES]
+    if unknown:
+        message = f"there is no benchmark called {', '.join(unknown)}"
+        raise BadRequest(message, hint=f"benchmarks: {', '.join(MEASURES)}")
+    settings = replace(settings, cache=settings.cache.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        bench = _Bench(settings=settings, reporter=reporter, root=Path(folder))
+        ratios = []
+        for name in names or tuple(MEASURES):
+            measure, runs = MEASURES[name]
+            with reporter.step(f"benchmark {name}, {runs} runs by turns") as step:
+                ratio = measure(bench, runs)
+                step.verdict(f"{ratio.value:.2f}")
+            ratios.append(ratio)
+    rows = tuple(
+        (ratio.name, f"{ratio.value:.2f}", f"{ratio.limit:.2f}", " ".join(map(str, ratio.ours)), " ".join(map(str, ratio.theirs)))
+        for ratio in ratios
+    )
+    reporter.summary("benchmarks", ("what", "ratio", "at most", "ours, s", "theirs, s"), rows)
+    return ratios

@@ -1,0 +1,94 @@
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from build.errors import CommandFailed, Unreachable, WorkFailed
+from build.pin.locks import CudaLock
+from build.pin.wheels import cuda_header, download_command, fetch_wheels
+from tests.fakes import RecordingReporter
+
+LOCK = CudaLock(version="13.0", path=Path("/r/cuda-13.0.txt"), sha256="ab" * 32, wheels=(("nvidia-x", "1"),))
+
+
+@dataclass
+class FakePip:
+    """Puts a file where `--dest` says, or ends with these words."""
+
+    words: str = ""
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def __call__(self, command: tuple[str, ...]) -> None:
+        self.calls.append(command)
+        folder = Path(command[command.index("--dest") + 1])
+        (folder / "nvidia_x-1-py3-none-any.whl").write_bytes(b"wheel")
+        if self.words:
+            raise CommandFailed(command, 1, output=self.words)
+
+
+def test_pip_is_told_everything_that_decides_which_file_it_takes(tmp_path: Path) -> None:
+    command = download_command(LOCK, "aarch64", tmp_path)
+    assert command[1:] == (
+        *("-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:"),
+        *("--implementation=py", "--python-version=3.11", "--platform=any"),
+        *(f"--platform=manylinux_2_{minor}_aarch64" for minor in (28, 27, 17, 12, 5)),
+        *(f"--platform=manylinux{name}_aarch64" for name in ("2014", "2010", "1")),
+        *("--requirement", "/r/cuda-13.0.txt", "--dest", str(tmp_path)),
+    )
+
+
+def test_wheels_are_fetched_once(tmp_path: Path) -> None:
+    pip, reporter = FakePip(), RecordingReporter()
+    first = fetch_wheels(LOCK, "x86_64", tmp_path, reporter, pip=pip)
+    assert first == tmp_path / "wheels" / "cuda-13.0-abababababab-x86_64"
+    assert [path.name for path in first.iterdir()] == ["nvidia_x-1-py3-none-any.whl"]
+    assert fetch_wheels(LOCK, "x86_64", tmp_path, reporter, pip=pip) == first
+    assert len(pip.calls) == 1
+    assert reporter.all("step") == ["CUDA 13.0 wheels, x86_64"]
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "what"),
+    [
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.\n    Got ff",
+            WorkFailed,
+            "a wheel of CUDA 13.0 is not the one that cuda-13.0.txt names",
+        ),
+        (
+            "ERROR: No matching distribution found for nvidia-x (/srv/hash/index refused)",
+            Unreachable,
+            "the wheels of CUDA 13.0 could not be downloaded",
+        ),
+    ],
+)
+def test_what_pip_says_becomes_the_right_error(
+    tmp_path: Path, words: str, kind: type[Exception], what: str
+) -> None:
+    with pytest.raises(kind) as refused:
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip(words))
+    assert str(refused.value) == f"{what}:\n{words}"
+    assert type(refused.value) is kind
+    assert not (tmp_path / "wheels" / "cuda-13.0-abababababab-x86_64").exists()
+
+
+def test_after_a_failure_the_next_run_is_right(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable):
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip("no route"))
+    assert (
+        len(list(fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip()).iterdir())) == 1
+    )
+
+
+def test_the_header_comes_out_of_the_runtime_wheel(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "nvidia_cuda_runtime-13.0.96-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("nvidia/cu13/include/cuda_runtime.h", "no")
+        wheel.writestr("nvidia/cu13/include/cuda.h", "CUresult CUDAAPI cuInit(int);")
+    assert cuda_header(tmp_path) == "CUresult CUDAAPI cuInit(int);"
+
+
+def test_no_header_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WorkFailed) as refused:
+        cuda_header(tmp_path)
+    assert refused.value.message == f"no wheel in {tmp_path} has cuda.h"

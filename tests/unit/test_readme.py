@@ -1,0 +1,34 @@
+"""What the README says is what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from build import cli
+from build.settings import SETTINGS
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def settings_table() -> str:
+    rows = "".join(f"| `{one.name}` | {one.default or ' '} | {one.meaning} |\n" for one in SETTINGS)
+    return f"| variable | default | meaning |\n|---|---|---|\n{rows}"
+
+
+def test_settings_table_is_the_code_s() -> None:
+    assert settings_table() in README
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"\./noxw -s ([a-z-]+)", README))))
+def test_every_session_exists(command: str) -> None:
+    noxfile = (Path(__file__).resolve().parents[2] / "noxfile.py").read_text(encoding="utf-8")
+    recipes = {path.stem for path in (Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml")}
+    assert f"def {command}(" in noxfile or command.removeprefix("build-") in recipes
+
+
+def test_every_verb_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--help"])
+    assert ended.value.code == 0
+    assert "exit codes: 0 done" in capsys.readouterr().out
