@@ -89,12 +89,20 @@ def read_artifact(path: Path, kind: type[T], *, made_by: str) -> T:
         BadRequest: it is not there, or is not what this version of the pipeline writes.
     """
     try:
-        return _CONVERTER.structure(json.loads(path.read_bytes()), kind)
+        return _structure(path.read_bytes(), kind)
     except FileNotFoundError:
         message = f"{path} does not exist"
     except (BaseValidationError, ValueError) as error:
         message = f"{path} is not what it should be: {'; '.join(_reasons(error))}"
     raise BadRequest(message, hint=f"make it with `{made_by}`")
+
+
+def _structure(data: bytes, kind: type[T]) -> T:
+    document = json.loads(data)
+    if not isinstance(document, dict):
+        message = f"a JSON object is expected, not {type(document).__name__}"
+        raise ValueError(message)  # noqa: TRY004  (wrong text, like every other)
+    return _CONVERTER.structure(document, kind)
 
 
 def _reasons(error: Exception) -> list[str]:
@@ -106,7 +114,7 @@ def _reasons(error: Exception) -> list[str]:
 def read_known(path: Path, kind: type[T]) -> T | None:
     """Read an artifact of an earlier run; None where there is none, or another version of the pipeline wrote it."""
     try:
-        return _CONVERTER.structure(json.loads(path.read_bytes()), kind)
+        return _structure(path.read_bytes(), kind)
     except (FileNotFoundError, BaseValidationError, ValueError):
         return None
 

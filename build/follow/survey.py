@@ -34,7 +34,7 @@ _ASIDE = frozenset(
     )
 )
 """Folders whose projects are not what a fork is about."""
-_OTHER_GPUS = re.compile(r"_(HIP|MUSA|METAL|SYCL|VULKAN|OPENCL|CANN|HEXAGON|WEBGPU)(_|$)")
+_OTHER_GPUS = re.compile(r"_(HIP|MUSA|METAL|SYCL|VULKAN|OPENCL|HEXAGON|WEBGPU)(_|$)")
 _GGML = "ggml/src/"
 """Where ggml keeps a project for every other GPU's compiler."""
 _LICENCES = (

@@ -4,20 +4,8 @@ set -eu
 cuda=/usr/local/cuda/lib64
 mkdir -p /install /collect/cuda /collect/kernels /collect/server/licenses
 
-# `cmake --install --strip`, folder by folder: a folder whose targets were not asked for has nothing to install.
 for build in "$@"; do
-    find "$build" -name cmake_install.cmake | sort > /tmp/installers
-    while read -r script; do
-        missing=$(sed -n 's/.*FILES "\(\/build\/[^"]*\)".*/\1/p' "$script" | while read -r file; do
-            [ -e "$file" ] || printf '%s ' "$file"
-        done)
-        if [ -n "$missing" ]; then
-            echo "collect: not built, not installed: $missing"
-            continue
-        fi
-        cmake -DCMAKE_INSTALL_PREFIX=/install -DCMAKE_INSTALL_DO_STRIP=1 -DCMAKE_INSTALL_LOCAL_ONLY=1 \
-            -P "$script" > /dev/null
-    done < /tmp/installers
+    cmake -DBUILD_DIR="$build" -DCMAKE_INSTALL_PREFIX=/install -DCMAKE_INSTALL_DO_STRIP=1 -P /tmp/install-built.cmake
 done
 
 is_elf() { [ "$(dd if="$1" bs=4 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n')" = 7f454c46 ]; }

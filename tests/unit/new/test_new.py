@@ -135,7 +135,7 @@ def test_submodules_are_named(place: Place) -> None:
          "url: 'https://***@github.com/owner/x.git' holds credentials"),
         (MINIFORK, "", "Bad Name", "name: 'Bad Name' is not a name"),
         (MINIFORK, "--upload-pack=x", "", "'--upload-pack=x' is not the name of a branch or tag, nor a commit"),
-        (MINIFORK, "mian", "", f"{MINIFORK} has no branch or tag 'mian'"),
+        (MINIFORK, "mainn", "", f"{MINIFORK} has no branch or tag 'mainn'"),
         (f"{SAMPLES_URL}other.git", "", "", f"there is no sample {SAMPLES_URL}other.git"),
     ],
 )  # fmt: skip

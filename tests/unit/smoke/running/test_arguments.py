@@ -1,0 +1,88 @@
+import pytest
+
+from build.smoke.running import arguments
+from tests.unit.smoke.running.images import FLAGS, asked, good_server, running_image
+
+
+def takes(**changes: tuple[str, ...] | None) -> dict[str, tuple[str, ...] | None]:
+    return FLAGS | {"--" + name.replace("_", "-"): values for name, values in changes.items()}
+
+
+def without(flag: str) -> dict[str, tuple[str, ...] | None]:
+    return {name: values for name, values in FLAGS.items() if name != flag}
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ((), ()),
+        (("-c", "4096", "--jinja"), (("-c", "4096"), ("--jinja",))),
+        (("--temp", "-0.5", "-ngl", "-1"), (("--temp", "-0.5"), ("-ngl", "-1"))),
+        (("model.gguf", "-x"), (("model.gguf",), ("-x",))),
+        (("--a", "1", "2", "-"), (("--a", "1", "2"), ("-",))),
+        (("--x=-1", "-.5"), (("--x=-1", "-.5"),)),
+    ],
+)
+def test_flags_are_told_from_values(words: tuple[str, ...], found: tuple[tuple[str, ...], ...]) -> None:
+    assert arguments.groups(words) == found
+
+
+def test_a_parser_that_takes_what_was_promised_passes() -> None:
+    image = running_image(good_server())
+    verdict = arguments.check(image)
+    assert verdict.findings == ()
+    assert verdict.detail == {
+        "accepted": [
+            "--model /ingot/model/tiny.mini -ngl 99 --spec-type draft-mini --temp -0.5 --jinja",
+            "--flash-attn on",
+            "--ctx-size 4096",
+        ],
+        "refused": ["--spec-type no-such-type", "--no-such-flag"],
+    }
+    assert {spec.args[-1] for spec in asked(image).specs} == {"--version"}
+    assert {spec.network for spec in asked(image).specs} == {"none"}
+
+
+def test_a_promised_flag_that_is_gone_is_named_and_nothing_else() -> None:
+    verdict = arguments.check(running_image(good_server(takes=without("--jinja"))))
+    assert verdict.findings == ("the promised `--jinja` is refused: error: invalid argument: --jinja",)
+
+
+def test_a_promised_value_that_is_gone_is_named() -> None:
+    verdict = arguments.check(running_image(good_server(takes=takes(spec_type=("none",)))))
+    said = "error: unknown value for --spec-type: draft-mini"
+    assert verdict.findings == (f"the promised `--spec-type draft-mini` is refused: {said}",)
+
+
+def test_two_that_are_gone_are_both_named() -> None:
+    verdict = arguments.check(running_image(good_server(takes=without("--temp") | {"--flash-attn": ()})))
+    assert verdict.findings == (
+        "the promised `--temp -0.5` is refused: error: invalid argument: --temp",
+        "the promised `--flash-attn on` is refused: error: invalid argument: on",
+    )
+
+
+def test_flags_that_are_refused_only_together() -> None:
+    class Together(type(good_server())):  # type: ignore[misc]
+        def refusal(self, args: tuple[str, ...]) -> str:
+            return "error: these exclude each other" if len(args) > 4 else str(super().refusal(args))
+
+    server = Together(takes=FLAGS)
+    verdict = arguments.check(running_image(server))
+    assert verdict.findings == (
+        "the promised `--model /ingot/model/tiny.mini -ngl 99 --spec-type draft-mini --temp -0.5 --jinja` is refused: "
+        "error: these exclude each other",
+    )
+
+
+def test_a_parser_that_does_not_look_at_values() -> None:
+    verdict = arguments.check(running_image(good_server(takes=takes(spec_type=None))))
+    assert verdict.findings == (
+        "`--spec-type no-such-type` should be refused and is accepted: the parser does not look at it",
+    )
+
+
+def test_no_promise_is_no_finding() -> None:
+    image = running_image(good_server(), serve=(), flags=(), refused=())
+    assert arguments.check(image).findings == ()
+    assert asked(image).specs == []

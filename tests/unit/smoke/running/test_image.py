@@ -1,0 +1,56 @@
+from dataclasses import replace
+from pathlib import Path
+
+from build.doors.effects import Mount
+from build.recipe.model import Driver
+from build.smoke.running.image import LABEL, tail
+from tests.unit.smoke.running.images import asked, good_server, running_image
+
+
+def test_the_stub_is_mounted_only_where_the_driver_is_linked() -> None:
+    linked = running_image(good_server()).spec("--x")
+    assert linked.mounts == (
+        Mount(source=Path("/stubs/driver"), target="/ingot/driver"),
+        Mount(source=Path("/models"), target="/ingot/model"),
+    )
+    assert linked.env == (("LD_LIBRARY_PATH", "/ingot/driver"),)
+    none = running_image(good_server(), driver=Driver.NONE).spec("--x")
+    assert [mount.target for mount in none.mounts] == ["/ingot/model"]
+    assert none.env == ()
+
+
+def test_a_real_gpu_takes_the_stubs_place() -> None:
+    spec = replace(running_image(good_server()), gpu=True).spec()
+    assert spec.gpus
+    assert [mount.target for mount in spec.mounts] == ["/ingot/model"]
+    assert spec.env == ()
+
+
+def test_every_container_is_labelled_and_has_no_network() -> None:
+    spec = running_image(good_server()).spec()
+    assert spec.labels == ((LABEL, "mini-aaaa"),)
+    assert spec.network == "none"
+    assert spec.entrypoint is None
+    assert spec.user == ""
+
+
+def test_a_probe_sees_the_servers_network_and_nothing_else() -> None:
+    image = running_image(good_server())
+    with image.engine.started(image.spec()) as container:
+        image.beside(container.id, "curl http://127.0.0.1:8080/health")
+    probe = asked(image).specs[-1]
+    assert probe.network == f"container:{container.id}"
+    assert probe.entrypoint == ("/bin/sh", "-c")
+    assert probe.env == ()
+    assert not probe.gpus
+    assert probe.labels == ((LABEL, "mini-aaaa"),)
+
+
+def test_placeholders_are_filled_in() -> None:
+    image = running_image(good_server())
+    assert image.arguments(("{model}", "x{port}y", "--z")) == ("/ingot/model/tiny.mini", "x8080y", "--z")
+    assert replace(image, model=None).arguments(("{model}",)) == ("/nonexistent",)
+
+
+def test_the_tail_is_the_last_lines() -> None:
+    assert tail("\n".join(map(str, range(20))) + "\n\n", 2) == "18\n19"

@@ -1,0 +1,117 @@
+"""All running checks together: what is skipped, and why; what is no verdict at all."""
+
+from pathlib import Path
+
+import pytest
+
+from build.doors.effects import ContainerSpec, RunResult
+from build.errors import Unreachable, WorkFailed
+from build.recipe.model import SmokeModel
+from build.smoke.model import Outcome
+from build.smoke.running.suite import GPU, NAMES, run_running
+from tests.fakes import FakeEngine
+from tests.unit.smoke.running.images import TOKENS, asked, good_server, outcomes, running_image
+
+PASSED = (Outcome.PASSED, "")
+UNHEALTHY = (Outcome.SKIPPED, "the server did not become healthy")
+
+
+def test_a_good_image_passes_everything() -> None:
+    image = running_image(good_server(answers=[{"tokens": TOKENS}] * 2), model=SmokeModel.MINI)
+    assert outcomes(image, gpu="no NVIDIA GPU on this host") == {
+        **dict.fromkeys(NAMES, PASSED),
+        GPU: (Outcome.SKIPPED, "no NVIDIA GPU on this host"),
+    }
+
+
+def test_a_recipe_without_a_model_skips_the_tokens() -> None:
+    found = outcomes(running_image(good_server()))
+    assert found["tokens"] == (Outcome.SKIPPED, "the recipe names no test model")
+    assert found["sigterm"] == PASSED
+
+
+def test_an_unhealthy_server_skips_the_rest() -> None:
+    found = outcomes(running_image(good_server(dies="no\n"), model=SmokeModel.MINI))
+    assert found["version"] == found["arguments"] == PASSED
+    assert found["health"][0] is Outcome.FAILED
+    assert found["endpoints"] == found["tokens"] == found["sigterm"] == UNHEALTHY
+
+
+def test_a_fitting_gpu_runs_the_server_again() -> None:
+    image = running_image(good_server())
+    assert outcomes(image, gpu="")[GPU] == PASSED
+    servers = [spec for spec in asked(image).specs if "--port" in spec.args]
+    assert [spec.gpus for spec in servers] == [False, True]
+
+
+def test_a_fault_on_the_gpu_alone_is_found() -> None:
+    class BrokenOnGpu(FakeEngine):
+        def _start(self, container: object) -> None:
+            self.server.dies = "CUDA error\n" if self.specs[-1].gpus else ""
+            super()._start(container)  # type: ignore[arg-type]
+
+    image = running_image(good_server())
+    object.__setattr__(image, "engine", BrokenOnGpu(image.engine.server))  # type: ignore[attr-defined]
+    found = outcomes(image, gpu="")
+    assert found["health"] == PASSED
+    assert found[GPU] == (
+        Outcome.FAILED,
+        "health: /health did not answer 200 within 60 s; the server's last lines:\nCUDA error",
+    )
+
+
+def test_an_engine_that_went_away_is_no_verdict() -> None:
+    image = running_image(good_server())
+    asked(image).lost = True
+    with pytest.raises(Unreachable):
+        run_running(image, gpu="no GPU")
+
+
+@pytest.mark.parametrize("number", range(1, 10))
+def test_an_engine_that_goes_away_at_any_moment_is_no_verdict(number: int) -> None:
+    class Lost(FakeEngine):
+        def _answer(self) -> None:
+            self.lost = self.lost or len(self.specs) >= number
+            super()._answer()
+
+    image = running_image(good_server())
+    engine = Lost(image.engine.server)  # type: ignore[attr-defined]
+    object.__setattr__(image, "engine", engine)
+    with pytest.raises(Unreachable):
+        run_running(image, gpu="no GPU")
+    assert engine.containers == {}
+
+
+def test_a_check_that_cannot_be_carried_out_has_failed() -> None:
+    class Refusing(FakeEngine):
+        def run_once(self, spec: ContainerSpec) -> RunResult:
+            message = f"starting a container of {spec.image}: no such file: /app/server"
+            raise WorkFailed(message)
+
+    image = running_image(good_server())
+    object.__setattr__(image, "engine", Refusing(image.engine.server))  # type: ignore[attr-defined]
+    found = outcomes(image)
+    why = "starting a container of ingot.local/mini:tag: no such file: /app/server"
+    assert found["version"] == found["arguments"] == (Outcome.FAILED, why)
+    assert found["health"][0] is Outcome.FAILED
+
+
+def test_a_server_that_cannot_be_started_fails_every_check_of_it() -> None:
+    class NoStart(FakeEngine):
+        def _start(self, container: object) -> None:
+            if "--port" in self.specs[-1].args:
+                message = "starting a container: out of memory"
+                raise WorkFailed(message)
+            super()._start(container)  # type: ignore[arg-type]
+
+    image = running_image(good_server())
+    object.__setattr__(image, "engine", NoStart(image.engine.server))  # type: ignore[attr-defined]
+    found = outcomes(image)
+    for name in ("health", "endpoints", "tokens", "sigterm"):
+        assert found[name] == (Outcome.FAILED, "starting a container: out of memory")
+
+
+def test_no_check_reaches_the_network(tmp_path: Path) -> None:
+    image = running_image(good_server())
+    outcomes(image)
+    assert {spec.network.partition(":")[0] for spec in asked(image).specs} == {"none", "container"}
