@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -68,46 +67,105 @@ def _ended(console: Console, code: int) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m build", description="Ingot: declarative recipes become proven CUDA runtime images.",
-        epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m build",
+        description="Ingot: declarative recipes become proven CUDA runtime images.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    verbs = _Verbs(parser)
+    _road_verbs(verbs)
+    _house_verbs(verbs)
+    return parser
 
-    def verb(name: str, handler: Handler, text: str, *, recipes: bool = False, detail: str = "") -> argparse.ArgumentParser:
-        added = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}. {detail}".strip())
+
+class _Verbs:
+    """Adds verbs that all take --json and -v."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._group = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def add(self, name: str, handler: Handler, text: str, *, detail: str = "") -> argparse.ArgumentParser:
+        added = self._group.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}. {detail}".strip()
+        )
         added.set_defaults(handler=handler)
-        added.add_argument("--json", action="store_true", help="write the result to stdout as one JSON document")
-        added.add_argument("-v", "--verbose", action="store_true", help="show where in the code an error arose")
-        if recipes:
-            added.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
-            added.add_argument("--variant", default="", help="build this variant of the recipes, e.g. no-vmm")
+        added.add_argument(
+            "--json", action="store_true", help="write the result to stdout as one JSON document"
+        )
+        added.add_argument(
+            "-v", "--verbose", action="store_true", help="show where in the code an error arose"
+        )
         return added
 
-    verb("check", _check, "read every recipe and report all problems at once", detail="Needs nothing but the tree.")
-    verb("render", partial(_station, station="render"), "write Dockerfile and bake file below out/", recipes=True,
-         detail="Needs nothing but the tree; digests are zeros until `resolve` has proven them.")
-    verb("resolve", partial(_station, station="resolve"), "prove the pin: source, patches, toolchain and base", recipes=True)
-    verb("plan", partial(_station, station="plan"), "resolve, render and fingerprint", recipes=True)
+    def add_for_recipes(
+        self, name: str, handler: Handler, text: str, *, detail: str = ""
+    ) -> argparse.ArgumentParser:
+        added = self.add(name, handler, text, detail=detail)
+        added.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
+        added.add_argument("--variant", default="", help="this variant of the recipes, e.g. no-vmm")
+        return added
+
+
+def _road_verbs(verbs: _Verbs) -> None:
+    """Add the stations of the road, in its order."""
+    verbs.add(
+        "check",
+        _check,
+        "read every recipe and report all problems at once",
+        detail="Needs nothing but the tree.",
+    )
+    verbs.add_for_recipes(
+        "render",
+        partial(_station, station="render"),
+        "write Dockerfile and bake file below out/",
+        detail="Needs nothing but the tree; digests are zeros until `resolve` has proven them.",
+    )
+    verbs.add_for_recipes(
+        "resolve",
+        partial(_station, station="resolve"),
+        "prove the pin: source, patches, toolchain and base",
+    )
+    verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
     for name in ("image", "build"):
-        one = verb(name, partial(_station, station="image"), "make images and smoke-test them; does nothing for what is done already", recipes=True)
-        one.add_argument("--force", action="store_true", help="build and smoke-test even when there is nothing to do")
-    verb("smoke", _smoke, "smoke-test images that were built, again", recipes=True)
-    verb("push", _push, "push smoke-tested images to INGOT_REGISTRY", recipes=True,
-         detail="The immutable tag first, read back and compared, then the moving tags.")
-    pins = verb("pins", _pins, "refresh the committed locks")
-    pins.add_argument("locks", nargs="*", metavar="LOCK", help="CUDA versions (13.0), `python`, `debian`, `samples`; none: all")
-    engine = verb("engine", _engine, "look after the private engine and its loopback registry")
+        text = "make images and smoke-test them; does nothing for what is done already"
+        one = verbs.add_for_recipes(name, partial(_station, station="image"), text)
+        one.add_argument(
+            "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
+        )
+    verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
+    verbs.add_for_recipes(
+        "push",
+        _push,
+        "push smoke-tested images to INGOT_REGISTRY",
+        detail="The immutable tag first, read back and compared, then the moving tags.",
+    )
+
+
+def _house_verbs(verbs: _Verbs) -> None:
+    """Add what a person needs beside the road."""
+    pins = verbs.add("pins", _pins, "refresh the committed locks")
+    pins.add_argument(
+        "locks",
+        nargs="*",
+        metavar="LOCK",
+        help="CUDA versions (13.0), `python`, `debian`, `samples`; none: all",
+    )
+    new = verbs.add(
+        "new",
+        _new,
+        "begin a recipe for a fork: writes recipes/<name>.yaml and says what a person must decide",
+    )
+    new.add_argument("url", metavar="URL", help="https address of the git repository")
+    new.add_argument("--ref", default="", help="branch, tag or full commit; without it the default branch")
+    new.add_argument("--name", default="", help="the recipe's name; without it the repository's")
+    engine = verbs.add("engine", _engine, "look after the private engine and its loopback registry")
     engine.add_argument("action", choices=("status", "start", "stop"), nargs="?", default="status")
     engine.add_argument("--purge", action="store_true", help="with stop: also delete its images and caches")
-    verb("doctor", _doctor, "say what this machine has and lacks, with the command that mends it")
-    add = verb("new", _new, "begin a recipe for a fork: writes recipes/<name>.yaml and says what a person must decide")
-    add.add_argument("url", metavar="URL", help="https address of the git repository")
-    add.add_argument("--ref", default="", help="branch, tag or full commit; without it the default branch")
-    add.add_argument("--name", default="", help="the recipe's name; without it the repository's")
-    verb("demo", _demo, "build, smoke-test and push the sample fork to a registry on loopback")
-    measure = verb("benchmarks", _benchmarks, "measure the pipeline against a bare bake of the same file, as ratios")
+    verbs.add("doctor", _doctor, "say what this machine has and lacks, with the command that mends it")
+    verbs.add("demo", _demo, "build, smoke-test and push the sample fork to a registry on loopback")
+    text = "measure the pipeline against a bare bake of the same file, as ratios"
+    measure = verbs.add("benchmarks", _benchmarks, text)
     measure.add_argument("names", nargs="*", metavar="NAME", help="noop, cold; none: all")
-    return parser
 
 
 def _benchmarks(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
@@ -138,7 +196,9 @@ def _station(arguments: argparse.Namespace, settings: Settings, console: Console
     road = Road(settings=settings, reporter=console, force=getattr(arguments, "force", False))
     call = getattr(road, station)
     variant = arguments.variant
-    return road.each((recipe.name, partial(call, recipe, variant)) for recipe in _selected(arguments, settings))
+    return road.each(
+        (recipe.name, partial(call, recipe, variant)) for recipe in _selected(arguments, settings)
+    )
 
 
 def _finished(arguments: argparse.Namespace, settings: Settings, artifact: str) -> list[str]:
@@ -158,14 +218,18 @@ def _smoke(arguments: argparse.Namespace, settings: Settings, console: Console) 
     from build.road import Road
 
     road = Road(settings=settings, reporter=console)
-    return road.each((name, partial(road.smoke, name)) for name in _finished(arguments, settings, "image.json"))
+    return road.each(
+        (name, partial(road.smoke, name)) for name in _finished(arguments, settings, "image.json")
+    )
 
 
 def _push(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
     from build.road import Road
 
     road = Road(settings=settings, reporter=console)
-    return road.each((name, partial(road.push, name)) for name in _finished(arguments, settings, "smoke.json"))
+    return road.each(
+        (name, partial(road.push, name)) for name in _finished(arguments, settings, "smoke.json")
+    )
 
 
 def _pins(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
@@ -197,7 +261,14 @@ def _new(arguments: argparse.Namespace, settings: Settings, console: Console) ->
     from build.road import Road
 
     sources = Road(settings=settings, reporter=console).resolver.sources
-    return new(arguments.url, ref=arguments.ref, name=arguments.name, root=settings.root, sources=sources, reporter=console)
+    return new(
+        arguments.url,
+        ref=arguments.ref,
+        name=arguments.name,
+        root=settings.root,
+        sources=sources,
+        reporter=console,
+    )
 
 
 def _demo(_arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

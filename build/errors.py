@@ -69,13 +69,9 @@ class WorkFailed(IngotError):
 class CommandFailed(WorkFailed):
     """An outside tool ended with a non-zero status."""
 
-    def __init__(
-        self, argv: tuple[str, ...], status: int, *, output: str = "", hint: str = ""
-    ) -> None:
+    def __init__(self, argv: tuple[str, ...], status: int, *, output: str = "", hint: str = "") -> None:
         tail = "\n".join(output.strip().splitlines()[-40:])
-        super().__init__(
-            f"{argv[0]} ended with status {status}" + (f":\n{tail}" if tail else ""), hint=hint
-        )
+        super().__init__(f"{argv[0]} ended with status {status}" + (f":\n{tail}" if tail else ""), hint=hint)
         self.argv = argv
         self.status = status
         self.output = output

@@ -33,6 +33,7 @@ from build.smoke.run import SmokeRun, covers, expectations_of
 
 if TYPE_CHECKING:
     from build.doors.buildx import Buildx
+    from build.doors.engine import DockerEngine
     from build.doors.registry import HttpRegistry
 
 __all__ = ["Road", "SeveralFailed"]
@@ -64,6 +65,12 @@ class Road:
         return Buildx(self.engine)
 
     @cached_property
+    def containers(self) -> "DockerEngine":
+        from build.doors.engine import DockerEngine
+
+        return DockerEngine(self.engine)
+
+    @cached_property
     def registry(self) -> "HttpRegistry":
         from build.doors.registry import HttpRegistry
 
@@ -76,7 +83,7 @@ class Road:
             templates=self.templates,
             builder=lambda: self.buildx,
             reporter=self.reporter,
-            registry_has=lambda reference: self.registry.exists(reference),
+            registry_has=self._registry_has,
         )
 
     @cached_property
@@ -84,7 +91,9 @@ class Road:
         root, cache = self.settings.root, self.settings.cache
         mirrors = tuple((mirror.prefix, mirror.replacement) for mirror in self.settings.git_mirrors)
         sources = Sources(
-            mirrors=GitMirrors(root=cache / "git", replacements=(*mirrors, (SAMPLES_URL, f"{cache}/samples/"))),
+            mirrors=GitMirrors(
+                root=cache / "git", replacements=(*mirrors, (SAMPLES_URL, f"{cache}/samples/"))
+            ),
             cache=cache,
             patches=root / "patches",
             samples=root / "samples",
@@ -113,7 +122,10 @@ class Road:
         out, whole = self._out(recipe, variant), effective(recipe, variant)
         pin = store.read_known(out / "pin.json", Pin)
         if pin is None or pin.inputs != self.resolver.inputs(whole):
-            cuda, debian = read_cuda_lock(self.toolchains, recipe.toolchain.cuda), read_debian_lock(self.toolchains)
+            cuda, debian = (
+                read_cuda_lock(self.toolchains, recipe.toolchain.cuda),
+                read_debian_lock(self.toolchains),
+            )
             lock = self.images.toolchain_lock(cuda, debian)
             pin = unpinned(whole, toolchain_lock=lock, base_lock="")
         plan = self._planned(recipe, variant, pin)
@@ -155,7 +167,9 @@ class Road:
             return built
         if built is None:
             write_rendered(plan, out)
-            built = build_image(plan, out, root=self.settings.root, builder=self.buildx, reporter=self.reporter)
+            built = build_image(
+                plan, out, root=self.settings.root, builder=self.buildx, reporter=self.reporter
+            )
         self._smoke(plan, built, out)
         return built
 
@@ -185,14 +199,17 @@ class Road:
 
     def read_plan(self, name: str) -> ImagePlan:
         """Read out/<name>/plan.json."""
-        return store.read_artifact(self.settings.out / name / "plan.json", ImagePlan, made_by=f"nox -s build -- {name}")
+        return store.read_artifact(
+            self.settings.out / name / "plan.json", ImagePlan, made_by=f"nox -s build -- {name}"
+        )
 
     def refresh(self, locks: tuple[str, ...]) -> list[str]:
         """Rewrite committed locks; returns the files that changed."""
         from build.pin.refresh import Refresh
 
-        refresh = Refresh(root=self.settings.root, cache=self.settings.cache, reporter=self.reporter,
-                          digest_of=self._digest)
+        refresh = Refresh(
+            root=self.settings.root, cache=self.settings.cache, reporter=self.reporter, digest_of=self._digest
+        )
         return refresh.refresh(locks)
 
     # Several at once.
@@ -216,6 +233,9 @@ class Road:
         return done
 
     # Parts.
+
+    def _registry_has(self, reference: str) -> bool:
+        return self.registry.exists(reference)
 
     def _digest(self, reference: str) -> str | None:
         from build.doors.registry import parse_reference
@@ -246,14 +266,18 @@ class Road:
         return plan, built
 
     def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
-        from build.doors.engine import DockerEngine
-
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
         (out / "smoke.json").unlink(missing_ok=True)
-        with DockerEngine(self.engine) as engine:
-            run = SmokeRun(plan=plan, built=built, layout=out / "image", driver_stub=stub, engine=engine,
-                           reporter=self.reporter, work=self.settings.cache / "smoke")
-            report = run.report()
+        run = SmokeRun(
+            plan=plan,
+            built=built,
+            layout=out / "image",
+            driver_stub=stub,
+            engine=self.containers,
+            reporter=self.reporter,
+            work=self.settings.cache / "smoke",
+        )
+        report = run.report()
         store.write_artifact(out / "smoke.json", report)
         return VerifiedImage(built=built, report=report)
 

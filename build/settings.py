@@ -210,7 +210,6 @@ def _engine_name(text: str) -> str:
     return text
 
 
-
 def _color(env: Mapping[str, str]) -> bool | None:
     """Decide as no-color.org and force-color.org say: any non-empty value counts."""
     if env.get("NO_COLOR"):

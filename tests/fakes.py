@@ -16,7 +16,7 @@ from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
 from build.recipe.refs import Digest, ImageRef
 
-__all__ = ["FakeBuilder", "FakeEngine", "FakeRegistry", "RecordingReporter", "Server"]
+__all__ = ["FakeBuilder", "FakeContainer", "FakeEngine", "FakeRegistry", "RecordingReporter", "Server"]
 
 
 class FakeRegistry:

@@ -19,7 +19,8 @@ from build.settings import Settings
 __all__ = ["MEASURES", "benchmarks"]
 
 _TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
-_CACHE_ID = "id=ingot-ccache-"
+_CACHE = "    CCACHE_DIR=/ccache \\\n"
+"""A line of the template; a namespace after it makes the compile cache empty and every stage unknown to BuildKit."""
 
 
 @dataclass(kw_only=True)
@@ -33,32 +34,47 @@ class _Bench:
         return ensure_engine(self.settings, self.reporter)
 
     def checkout(self, name: str, *, cold: bool) -> Path:
-        """Copy the tree; `cold` gives it a compile cache of its own, and with that stages that BuildKit has never seen."""
+        """Copy the tree; `cold` gives it an empty compile cache, and stages that BuildKit has never seen."""
         root = self.root / name
         for part in _TREE:
-            shutil.copytree(self.settings.root / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                self.settings.root / part, root / part, ignore=shutil.ignore_patterns("__pycache__")
+            )
         if cold:
             template = root / "dockerfiles" / "llama-cpp.Dockerfile.j2"
             text = template.read_text(encoding="utf-8")
-            template.write_text(text.replace(_CACHE_ID, f"{_CACHE_ID}bench-{time.time_ns()}-"), encoding="utf-8")
+            assert _CACHE in text
+            fresh = f"{_CACHE}    CCACHE_NAMESPACE=bench-{time.time_ns()} \\\n"
+            template.write_text(text.replace(_CACHE, fresh), encoding="utf-8")
         return root
 
     def build(self, root: Path, *words: str) -> None:
-        env = {"PYTHONPATH": str(root), "INGOT_CACHE": str(self.settings.cache), "INGOT_OUT": str(root / "out")}
+        env = {
+            "PYTHONPATH": str(root),
+            "INGOT_CACHE": str(self.settings.cache),
+            "INGOT_OUT": str(root / "out"),
+        }
         process.run((sys.executable, "-m", "build", *words), cwd=root, env=env)
 
     def bake(self, root: Path) -> None:
         out = root / "out" / "minifork"
-        process.run(("docker", "buildx", "bake", "-f", str(out / "docker-bake.json")), cwd=root,
-                    env=dict(self.engine.environment))
+        process.run(
+            ("docker", "buildx", "bake", "-f", str(out / "docker-bake.json")),
+            cwd=root,
+            env=dict(self.engine.environment),
+        )
 
     def noop(self, runs: int) -> Ratio:
         """The second run of a build, against a bake that finds everything cached."""
         root = self.checkout("noop", cold=False)
         self.build(root, "image", "minifork")
         return by_turns(
-            "no-op / bare bake no-op", lambda _n: self.build(root, "image", "minifork"), lambda _n: self.bake(root),
-            runs=runs, limit=1.0, clock=time.monotonic,
+            "no-op / bare bake no-op",
+            lambda _n: self.build(root, "image", "minifork"),
+            lambda _n: self.bake(root),
+            runs=runs,
+            limit=1.0,
+            clock=time.monotonic,
         )
 
     def cold(self, runs: int) -> Ratio:
@@ -68,12 +84,19 @@ class _Bench:
         for root in theirs:
             self.build(root, "plan", "minifork")
         return by_turns(
-            "cold pipeline / bare bake", lambda number: self.build(ours[number], "image", "minifork"),
-            lambda number: self.bake(theirs[number]), runs=runs, limit=1.15, clock=time.monotonic,
+            "cold pipeline / bare bake",
+            lambda number: self.build(ours[number], "image", "minifork"),
+            lambda number: self.bake(theirs[number]),
+            runs=runs,
+            limit=1.15,
+            clock=time.monotonic,
         )
 
 
-MEASURES: dict[str, tuple[Callable[[_Bench, int], Ratio], int]] = {"noop": (_Bench.noop, 5), "cold": (_Bench.cold, 3)}
+MEASURES: dict[str, tuple[Callable[[_Bench, int], Ratio], int]] = {
+    "noop": (_Bench.noop, 5),
+    "cold": (_Bench.cold, 3),
+}
 """Name on the command line, how it is measured, how many runs of each side."""
 
 
@@ -94,7 +117,13 @@ def benchmarks(names: tuple[str, ...], settings: Settings, reporter: Reporter) -
                 step.verdict(f"{ratio.value:.2f}")
             ratios.append(ratio)
     rows = tuple(
-        (ratio.name, f"{ratio.value:.2f}", f"{ratio.limit:.2f}", " ".join(map(str, ratio.ours)), " ".join(map(str, ratio.theirs)))
+        (
+            ratio.name,
+            f"{ratio.value:.2f}",
+            f"{ratio.limit:.2f}",
+            " ".join(map(str, ratio.ours)),
+            " ".join(map(str, ratio.theirs)),
+        )
         for ratio in ratios
     )
     reporter.summary("benchmarks", ("what", "ratio", "at most", "ours, s", "theirs, s"), rows)

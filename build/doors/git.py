@@ -1,13 +1,11 @@
 """Git, through GitPython. The one importer of `git`; turns git's words into ours and keeps bare mirrors of upstreams."""
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import git
-from git.exc import GitCommandNotFound
 
 from build.doors.remotewords import is_unreachable, join, unreachable
 from build.doors.store import locked, write_text
@@ -61,6 +59,10 @@ class Submodule:
 def git_status(
     directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path | None = None
 ) -> tuple[int, str, str]:
+    # Importing GitPython runs git, and fails where there is none unless it is told to wait for the first command.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import git
+
     command = ["git", *_CONFIGURATION, *arguments]
     # Said in every call: git hooks export GIT_DIR, and we may be called from one.
     places = {"GIT_DIR": str(directory)}
@@ -75,7 +77,7 @@ def git_status(
                 strip_newline_in_stdout=False,
                 stdout_as_string=True,
             )
-    except GitCommandNotFound as error:
+    except git.exc.GitCommandNotFound as error:
         message = "git is not installed"
         raise ToolMissing(message, hint="install the distribution's package: git") from error
     return int(status), str(out), str(err)

@@ -122,7 +122,10 @@ def _memory() -> Finding:
     if total >= _MEMORY_GIB * _GIB:
         return Finding(name="memory", ok=True, found=found)
     return Finding(
-        name="memory", ok=False, found=found, mend=f"{_MEMORY_GIB} GiB or more; until then compiles run one job at a time"
+        name="memory",
+        ok=False,
+        found=found,
+        mend=f"{_MEMORY_GIB} GiB or more; until then compiles run one job at a time",
     )
 
 

@@ -35,6 +35,9 @@ _COMPILED_SUFFIXES = frozenset(
         ".def",
         ".map",
         ".ld",
+        ".html",
+        ".js",
+        ".css",
     ]
 )
 _COMPILED_NAMES = frozenset({"CMakeLists.txt", "Makefile", "VERSION"})

@@ -3,6 +3,7 @@
 import platform
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,13 +104,18 @@ class SmokeRun:
             Unavailable: the engine went away; that is no verdict on the image.
         """
         expect = expectations_of(self.plan)
-        with self.reporter.step(f"smoke {self.plan.name}, static") as step:
-            results = self.static(expect)
-            step.verdict(_count(results))
-        with self.reporter.step(f"smoke {self.plan.name}, running") as step:
+        # Both at once: one is Python reading layers, the other mostly waits for containers.
+        with self.reporter.step(f"smoke {self.plan.name}") as step, ThreadPoolExecutor(1) as beside:
+            read = beside.submit(self.static, expect)
             ran = self.running(expect)
-            step.verdict(_count(ran))
-        return SmokeReport.of(self.built, expect, (*results, *ran))
+            results = (*read.result(), *ran)
+            step.verdict(_count(results))
+        for result in results:
+            if result.outcome is Outcome.FAILED:
+                self.reporter.error(f"{result.name}: {result.reason}")
+            elif result.outcome is Outcome.SKIPPED:
+                self.reporter.note(f"skipped {result.name}: {result.reason}")
+        return SmokeReport.of(self.built, expect, results)
 
     def static(self, expect: Expectations) -> tuple[CheckResult, ...]:
         """Run the checks that read the layout alone."""

@@ -61,21 +61,31 @@ class Checkout:
 
     def run(self, *words: str, **env: str) -> Ran:
         done = subprocess.run(
-            (sys.executable, "-m", "build", *words), cwd=self.root, env=self.env | env, text=True, capture_output=True,
-            check=False, timeout=1800,
+            (sys.executable, "-m", "build", *words),
+            cwd=self.root,
+            env=self.env | env,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=1800,
         )
         return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
 
-    def killed(self, when: str, number: signal.Signals, *words: str, **env: str) -> int:
-        """Run, send a signal as soon as a line of stderr matches `when`, return the exit status."""
+    def killed(self, when: str, number: signal.Signals, *words: str, delay_s: float = 0.0, **env: str) -> int:
+        """Run, send a signal when a line of stderr matches `when` or so much later, return the exit status."""
         process = subprocess.Popen(
-            (sys.executable, "-m", "build", *words), cwd=self.root, env=self.env | env, text=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            (sys.executable, "-m", "build", *words),
+            cwd=self.root,
+            env=self.env | env,
+            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         with process:
             assert process.stderr is not None
             for line in process.stderr:
                 if re.search(when, line):
+                    time.sleep(delay_s)
                     process.send_signal(number)
                     break
             else:
@@ -103,7 +113,9 @@ class Checkout:
         return found
 
 
-def make_checkout(root: Path, settings: Settings, engine: EngineHandle, loopback: registry.RegistryServer) -> Checkout:
+def make_checkout(
+    root: Path, settings: Settings, engine: EngineHandle, loopback: registry.RegistryServer
+) -> Checkout:
     root.mkdir(parents=True, exist_ok=True)
     for name in _TREE:
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -127,7 +139,9 @@ def checkout(
 
 @pytest.fixture(scope="session")
 def good(
-    tmp_path_factory: pytest.TempPathFactory, settings: Settings, engine: EngineHandle,
+    tmp_path_factory: pytest.TempPathFactory,
+    settings: Settings,
+    engine: EngineHandle,
     loopback: registry.RegistryServer,
 ) -> Checkout:
     """The sample, built, smoke-tested and pushed once."""
@@ -148,6 +162,10 @@ def nothing_left(engine: EngineHandle) -> Iterator[None]:
     left = "?"
     while left and time.monotonic() < deadline:
         left = subprocess.run(
-            listing, env={**os.environ, **dict(engine.environment)}, capture_output=True, text=True, check=True
+            listing,
+            env={**os.environ, **dict(engine.environment)},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.strip()
     assert left == ""

@@ -28,13 +28,20 @@ BREAKS = (
     Break(
         name="link fix removed",
         edits=((TEMPLATE, FIX, 'ENV LDFLAGS=""'),),
-        says=("stage probe", "does not link against a library that needs libcuda.so.1",
-              "hint: set link_fix: stub-rpath-link in the recipe"),
+        says=(
+            "stage probe",
+            "does not link against a library that needs libcuda.so.1",
+            "hint: set link_fix: stub-rpath-link in the recipe",
+        ),
     ),
     Break(
         name="option renamed upstream",
         edits=((RECIPE, 'MINI_CUDA: "ON"', 'MINI_CUDA: "ON"\n  MINI_TRAP_RENAMED_OPTION: "ON"'),),
-        says=("stage configure", "the project does not know the option MINI_CUDA", "no CUDA source would be compiled"),
+        says=(
+            "stage configure",
+            "the project does not know the option MINI_CUDA",
+            "no CUDA source would be compiled",
+        ),
     ),
     Break(
         name="download while configuring",
@@ -49,21 +56,31 @@ BREAKS = (
     ),
     Break(
         name="stub copied in",
-        edits=(("dockerfiles/scripts/collect.sh", "chmod -R u=rwX", "cp /opt/driver-stub/libcuda.so.1 /collect/server/\nchmod -R u=rwX"),),
+        edits=(
+            (
+                "dockerfiles/scripts/collect.sh",
+                "chmod -R u=rwX",
+                "cp /opt/driver-stub/libcuda.so.1 /collect/server/\nchmod -R u=rwX",
+            ),
+        ),
         check="driver_boundary",
         says=("libcuda.so.1",),
     ),
     Break(
         name="compiled for another GPU",
-        edits=((TEMPLATE, 'ENV CUDAARCHS="{{ architectures | join(";") }}"', 'ENV CUDAARCHS="90-real"'),
-               (RECIPE, 'MINI_CUDA: "ON"', 'MINI_CUDA: "ON"\n  MINI_CUDA_INSTANCES: "1"')),
+        edits=(
+            (TEMPLATE, 'ENV CUDAARCHS="{{ architectures | join(";") }}"', 'ENV CUDAARCHS="90-real"'),
+            (RECIPE, 'MINI_CUDA: "ON"', 'MINI_CUDA: "ON"\n  MINI_CUDA_INSTANCES: "1"'),
+        ),
         check="gpu_code",
         says=("sm_90", "120a-real"),
     ),
     Break(
         name="no-vmm without effect",
-        edits=((RECIPE, 'MINI_CUDA_NO_VMM: "ON"', 'MINI_CUDA_NO_VMM: "OFF"'),
-               (TEMPLATE, 'ENV LDFLAGS=""', FIX)),
+        edits=(
+            (RECIPE, 'MINI_CUDA_NO_VMM: "ON"', 'MINI_CUDA_NO_VMM: "OFF"'),
+            (TEMPLATE, 'ENV LDFLAGS=""', FIX),
+        ),
         variant="no-vmm",
         check="link_facts",
         says=("cuMem", "libmini-cuda"),
@@ -76,7 +93,13 @@ BREAKS = (
     ),
     Break(
         name="host residue",
-        edits=((TEMPLATE, "USER {{ user }}", "COPY <<EOF /etc/resolv.conf\nnameserver 192.0.2.1\nEOF\nUSER {{ user }}"),),
+        edits=(
+            (
+                TEMPLATE,
+                "USER {{ user }}",
+                "COPY <<EOF /etc/resolv.conf\nnameserver 192.0.2.1\nEOF\nUSER {{ user }}",
+            ),
+        ),
         check="residue",
         says=("etc/resolv.conf",),
     ),
@@ -117,7 +140,9 @@ def test_the_link_fix_cannot_be_forgotten_in_the_second_call(good: Checkout, che
     dockerfile = (good.out / "minifork" / "Dockerfile").read_text()
     assert dockerfile.count("LDFLAGS=") == 1
     assert dockerfile.index("LDFLAGS=") < dockerfile.index("AS probe")
-    checkout.edit(RECIPE, "MINI_ROOT: /build/main", 'MINI_ROOT: /build/main\n      CMAKE_EXE_LINKER_FLAGS: "-lm"')
+    checkout.edit(
+        RECIPE, "MINI_ROOT: /build/main", 'MINI_ROOT: /build/main\n      CMAKE_EXE_LINKER_FLAGS: "-lm"'
+    )
     ran = checkout.run("check")
     assert ran.code == 2
     assert "steps.0.cmake.CMAKE_EXE_LINKER_FLAGS" in ran.err

@@ -22,7 +22,9 @@ def test_artifacts_agree_on_one_digest(good: Checkout) -> None:
 
 
 def test_only_the_gpu_check_is_skipped_and_says_why(good: Checkout) -> None:
-    skipped = {one["name"]: one["reason"] for one in good.artifact("smoke")["checks"] if one["outcome"] == "skipped"}
+    skipped = {
+        one["name"]: one["reason"] for one in good.artifact("smoke")["checks"] if one["outcome"] == "skipped"
+    }
     assert set(skipped) <= {"gpu"}
     assert all(skipped.values())
 
@@ -31,7 +33,9 @@ def test_pulled_image_has_the_digest_of_the_artifacts(good: Checkout, engine: En
     ref = next(iter(good.artifact("push")["refs"]))
     env = {**os.environ, **dict(engine.environment)}
     subprocess.run(("docker", "pull", "--quiet", ref), env=env, check=True, capture_output=True)
-    inspected = subprocess.run(("docker", "image", "inspect", ref), env=env, check=True, capture_output=True).stdout
+    inspected = subprocess.run(
+        ("docker", "image", "inspect", ref), env=env, check=True, capture_output=True
+    ).stdout
     digests = [name.rpartition("@")[2] for name in json.loads(inspected)[0]["RepoDigests"]]
     assert good.artifact("image")["digest"] in digests
 
@@ -46,9 +50,22 @@ def test_second_run_does_nothing(good: Checkout) -> None:
 
 def test_bake_file_builds_the_same_bytes_without_ingot(good: Checkout, engine: EngineHandle) -> None:
     out = good.out / "minifork"
-    command = ("docker", "buildx", "bake", "-f", "out/minifork/docker-bake.json", "--set", "*.output=type=oci,tar=false,"
-               f"rewrite-timestamp=true,oci-mediatypes=true,compression=gzip,dest={out / 'by-hand'}")
-    subprocess.run(command, cwd=good.root, env={**os.environ, **dict(engine.environment)}, check=True, capture_output=True)
+    command = (
+        "docker",
+        "buildx",
+        "bake",
+        "-f",
+        "out/minifork/docker-bake.json",
+        "--set",
+        f"*.output=type=oci,tar=false,rewrite-timestamp=true,oci-mediatypes=true,compression=gzip,dest={out / 'by-hand'}",
+    )
+    subprocess.run(
+        command,
+        cwd=good.root,
+        env={**os.environ, **dict(engine.environment)},
+        check=True,
+        capture_output=True,
+    )
     (manifest,) = json.loads((out / "by-hand" / "index.json").read_text())["manifests"]
     assert manifest["digest"] == good.artifact("image")["digest"]
 
@@ -61,7 +78,9 @@ def test_image_adds_little_to_its_base(good: Checkout) -> None:
 def test_a_server_change_keeps_base_cuda_and_kernel_layers(good: Checkout, checkout: Checkout) -> None:
     checkout.edit("samples/minifork/server/main.cpp", "int main(", "// a harmless change\nint main(")
     text = (checkout.root / "samples/minifork/server/http.cpp").read_text()
-    (checkout.root / "samples/minifork/server/http.cpp").write_text(text.replace("minifork", "minifork2") + "\n")
+    (checkout.root / "samples/minifork/server/http.cpp").write_text(
+        text.replace("minifork", "minifork2") + "\n"
+    )
     checkout.repin()
     assert checkout.run("image", "minifork").code == 0
     before, after = good.artifact("image"), checkout.artifact("image")

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ FUNCTION_MAX = 60
 MODULE_MAX = 300
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def station(module: str) -> str:
     return module.partition(".")[0]
 
@@ -39,7 +45,7 @@ def ids(path: Path) -> str:
 
 def imported(path: Path) -> Iterator[str]:
     """Yield the modules of `build` that a module imports, wherever it does so, without `build.` in front."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name[6:] for alias in node.names if alias.name.startswith("build."))
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -99,12 +105,12 @@ def test_the_rule_itself(importer: str, target: str, *, fine: bool) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=ids)
 def test_a_module_says_its_duty(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text())), "the module has no docstring"
+    assert ast.get_docstring(parsed(path)), "the module has no docstring"
 
 
 @pytest.mark.parametrize("path", NAMED, ids=ids)
 def test_a_module_lists_what_it_offers(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     offered = [
         ast.literal_eval(node.value)
         for node in tree.body
@@ -119,7 +125,7 @@ def test_nothing_is_too_long_to_read(path: Path) -> None:
     text = path.read_text()
     long = [
         f"{node.name}: {(node.end_lineno or 0) - node.lineno + 1} lines"
-        for node in ast.walk(ast.parse(text))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (node.end_lineno or 0) - node.lineno >= FUNCTION_MAX
     ]

@@ -61,7 +61,7 @@ class Wire(BaseAdapter):
         request: requests.PreparedRequest,
         *_: object,
         timeout: object = None,
-        **__: Any,  # noqa: ANN401  (requests' own signature)
+        **__: Any,
     ) -> requests.Response:
         body: Any = request.body
         data = b"".join(body) if hasattr(body, "read") else (body or b"")

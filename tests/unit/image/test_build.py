@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from build.doors import store
-from build.doors.progress import BuildEvent
+from build.doors.progress import BuildEvent, EventKind
 from build.errors import WorkFailed
 from build.image.build import Phases, build_image, find_built, write_rendered
 from build.image.layout import BrokenLayout
@@ -163,10 +163,10 @@ def test_a_new_plan_leaves_nothing_of_the_old_context(out: Path) -> None:
     ]
 
 
-def event(kind: str, stage: str, seconds: float = 0.0, text: str = "") -> BuildEvent:
+def event(kind: EventKind, stage: str, seconds: float = 0.0, text: str = "") -> BuildEvent:
     return BuildEvent(
         kind=kind, vertex=1, stage=stage, step=1, steps=2, name="RUN x", seconds=seconds, text=text
-    )  # type: ignore[arg-type]
+    )
 
 
 def test_the_seconds_of_a_stage_are_summed_up(out: Path) -> None:

@@ -38,8 +38,8 @@ BEFORE = plan()
     st.dictionaries(st.text(max_size=3), JSON, max_size=4),
     st.dictionaries(st.text(max_size=3), JSON, max_size=4),
 )
-def test_two_inputs_have_one_fingerprint_only_when_they_are_equal(left: Any, right: Any) -> None:  # noqa: ANN401
-    def typed(value: Any) -> Any:  # noqa: ANN401  (1 == True in Python, not in JSON)
+def test_two_inputs_have_one_fingerprint_only_when_they_are_equal(left: Any, right: Any) -> None:
+    def typed(value: Any) -> Any:
         match value:
             case dict():
                 return {key: typed(item) for key, item in value.items()}

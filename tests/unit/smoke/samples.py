@@ -90,7 +90,7 @@ def results(
     config: Mapping[str, Any] | None = None,
     host_words: tuple[str, ...] = (),
     names: tuple[str, ...] = tuple(CHECKS_BY_NAME),
-    **promises: Any,  # noqa: ANN401
+    **promises: Any,
 ) -> dict[str, CheckResult]:
     """Run checks on the good image with further layers on top and other promises made."""
     stack = (
@@ -113,7 +113,7 @@ def _plain(tree: Tree) -> Tree:
     }
 
 
-def findings(tmp_path: Path, name: str, *layers: Tree, **others: Any) -> list[str]:  # noqa: ANN401
+def findings(tmp_path: Path, name: str, *layers: Tree, **others: Any) -> list[str]:
     """Return what one check finds."""
     result = results(tmp_path, *layers, names=(name,), **others)[name]
     assert result.outcome is (Outcome.FAILED if result.reason else Outcome.PASSED)

@@ -49,14 +49,14 @@ EXPECT = Expectations(
 )
 
 
-def good_server(**changes: Any) -> Server:  # noqa: ANN401
+def good_server(**changes: Any) -> Server:
     server = Server(takes=FLAGS, pages={"/props": '{"build_info":"b42-abcdef123"}'})
     return replace(server, **changes)
 
 
-def running_image(server: Server, **promises: Any) -> RunningImage:  # noqa: ANN401
+def running_image(server: Server | FakeEngine, **promises: Any) -> RunningImage:
     return RunningImage(
-        engine=FakeEngine(server),
+        engine=server if isinstance(server, FakeEngine) else FakeEngine(server),
         image="ingot.local/mini:tag",
         expect=replace(EXPECT, **promises),
         driver_stub=Path("/stubs/driver/libcuda.so.1"),

@@ -1,0 +1,154 @@
+import multiprocessing
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from build.doors import store
+from build.errors import BadRequest
+from build.recipe.refs import Digest
+
+DIGEST = Digest(f"sha256:{'a' * 64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inner:
+    digest: Digest
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    name: str
+    inner: Inner
+    pairs: tuple[tuple[str, int], ...] = ()
+
+
+VALUE = Artifact(name="ü", inner=Inner(digest=DIGEST, words=("a", "b")), pairs=(("x", 1),))
+
+
+def test_an_artifact_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.json"
+    store.write_artifact(path, VALUE)
+    assert store.read_artifact(path, Artifact, made_by="x") == VALUE
+    assert isinstance(store.read_artifact(path, Artifact, made_by="x").inner.digest, Digest)
+    assert path.read_text().startswith('{\n  "name": "ü",\n')
+    assert path.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("null", "a JSON object is expected, not NoneType"),
+        ("[]", "a JSON object is expected, not list"),
+        ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ('{"name": "x"}', "required field missing @ $.inner"),
+        (
+            '{"name": "x", "inner": {"digest": "sha256:ff"}}',
+            "@ $.inner.digest",
+        ),
+    ],
+)
+def test_a_broken_artifact_says_where(tmp_path: Path, text: str, what: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(BadRequest) as refused:
+        store.read_artifact(path, Artifact, made_by="nox -s plan")
+    assert refused.value.message.startswith(f"{path} is not what it should be: ")
+    assert what in refused.value.message
+    assert refused.value.hint == "make it with `nox -s plan`"
+    assert store.read_known(path, Artifact) is None
+
+
+def test_no_artifact_is_said_or_is_none(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="does not exist"):
+        store.read_artifact(tmp_path / "a.json", Artifact, made_by="x")
+    assert store.read_known(tmp_path / "a.json", Artifact) is None
+
+
+def test_canonical_json_is_equal_for_equal_values() -> None:
+    assert store.canonical_json({"b": [1, "ü"], "a": None}) == '{"a":null,"b":[1,"ü"]}'
+    assert store.canonical_json({"a": None, "b": [1, "ü"]}) == store.canonical_json(
+        {"b": [1, "ü"], "a": None}
+    )
+    with pytest.raises(ValueError, match=r"Out of range float values"):
+        store.canonical_json(float("nan"))
+
+
+def test_hashes(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("ü")
+    assert store.sha256_file(tmp_path / "f") == store.sha256_text("ü")
+    assert store.sha256_text("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_write_replaces_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        store.write_text(tmp_path / "f", "old")
+        store.write_text(tmp_path / "f", "new\n")
+    finally:
+        os.umask(before)
+    assert [(p.name, p.read_text(), p.stat().st_mode & 0o777) for p in tmp_path.iterdir()] == [
+        ("f", "new\n", 0o644)
+    ]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    store.write_text(tmp_path / "f", "old")
+    with pytest.raises(UnicodeEncodeError):
+        store.write_text(tmp_path / "f", "\udc00")
+    assert (tmp_path / "f").read_text() == "old"
+
+
+def test_discard_removes_links_and_not_what_they_lead_to(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "file").touch()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "dead").symlink_to("nowhere")
+    for name in ("link", "dead", "absent"):
+        store.discard(tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder"]
+    store.discard(tmp_path / "folder" / "file")
+    store.discard(tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_replaced(tmp_path: Path) -> None:
+    for name in ("new", "final", ".final.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    store.replace_dir(tmp_path / "new", tmp_path / "final")
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*")) == ["final", "final/new"]
+
+
+def test_a_lock_makes_the_second_wait(tmp_path: Path) -> None:
+    order: list[str] = []
+
+    def second() -> None:
+        with store.locked(tmp_path / "x" / "lock"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with store.locked(tmp_path / "x" / "lock"):
+        thread.start()
+        thread.join(0.05)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def _die_with_lock(path: Path) -> None:
+    with store.locked(path):
+        os._exit(9)
+
+
+@pytest.mark.processes
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_die_with_lock, args=(tmp_path / "lock",))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+    with store.locked(tmp_path / "lock"):
+        pass

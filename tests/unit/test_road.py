@@ -1,0 +1,239 @@
+"""The road's own decisions: what may be pushed, what need not be done again, what a failure stops."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Never
+
+import pytest
+
+from build.doors import store
+from build.errors import BadRequest, IngotError, SmokeFailed, Unreachable, WorkFailed
+from build.image.layout import open_layout
+from build.image.model import BuiltImage
+from build.plan.model import ImagePlan
+from build.plan.plan import make_plan
+from build.publish.model import PushReceipt
+from build.recipe.refs import Digest, ImageRef
+from build.road import Road, SeveralFailed
+from build.settings import Settings, from_env
+from build.smoke.model import CheckResult, Outcome, SmokeReport
+from build.smoke.run import covers, expectations_of
+from tests.fakes import FakeRegistry, RecordingReporter
+from tests.layouts import write_layout
+from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES
+
+REPOSITORY = ImageRef(registry="localhost:5000", repository="ns/mini")
+
+
+@dataclass
+class Made:
+    """An image whose artifacts lie below out/, and a road to push it on."""
+
+    road: Road
+    out: Path
+    plan: ImagePlan
+    built: BuiltImage
+    report: SmokeReport
+    registry: FakeRegistry
+
+    def push(self) -> PushReceipt:
+        return self.road.push(self.plan.name)
+
+    def write(self, name: str, value: object) -> None:
+        store.write_artifact(self.out / name, value)
+
+    def refused(self, kind: type[IngotError]) -> tuple[str, str]:
+        with pytest.raises(kind) as error:
+            self.push()
+        assert self.registry.tagged == {}, "something was pushed"
+        assert self.registry.calls == [], "the registry was asked"
+        assert not (self.out / "push.json").exists()
+        return error.value.message, error.value.hint
+
+
+def settings(tmp_path: Path, **env: str) -> Settings:
+    return from_env({"INGOT_REGISTRY": "localhost:5000/ns", "HOME": str(tmp_path), **env}, tmp_path)
+
+
+def report_of(plan: ImagePlan, built: BuiltImage, **changed: Outcome) -> SmokeReport:
+    expect = expectations_of(plan)
+    outcomes = dict.fromkeys(expect.required, Outcome.PASSED) | changed
+    checks = tuple(
+        CheckResult(name=name, outcome=outcome, reason="" if outcome is Outcome.PASSED else "a reason")
+        for name, outcome in outcomes.items()
+    )
+    return SmokeReport.of(built, expect, checks)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    out = tmp_path / "out" / "mini"
+    plan = make_plan(RECIPE, "", PIN, templates=TEMPLATES, places=PLACES)
+    layout = open_layout(write_layout(out / "image", [{"app/x": b"x"}], config={"Labels": dict(plan.labels)}))
+    built = BuiltImage(
+        recipe="mini", variant="", fingerprint=plan.fingerprint, digest=layout.digest,
+        config_digest=layout.config_digest, platform=layout.platform, size=sum(one.size for one in layout.layers),
+        layers=layout.layers, seconds={}, compile_cache={}, engine={},
+    )  # fmt: skip
+    registry: Any = FakeRegistry()
+    road = Road(settings=settings(tmp_path), reporter=RecordingReporter())
+    road.registry = registry
+    found = Made(road, out, plan, built, report_of(plan, built), registry)
+    for name, value in (("plan.json", plan), ("image.json", built), ("smoke.json", found.report)):
+        found.write(name, value)
+    return found
+
+
+def test_a_verified_image_is_pushed_under_one_digest(made: Made) -> None:
+    receipt = made.push()
+    tags = made.registry.tagged[f"{REPOSITORY.registry}/{REPOSITORY.repository}"]
+    assert set(tags) == {made.plan.tag, *made.plan.moving_tags}
+    assert set(tags.values()) == {made.built.digest}
+    assert store.read_artifact(made.out / "push.json", PushReceipt, made_by="x") == receipt
+
+
+def test_no_smoke_no_push(made: Made) -> None:
+    (made.out / "smoke.json").unlink()
+    assert made.refused(BadRequest) == (
+        f"{made.out / 'smoke.json'} does not exist",
+        "make it with `nox -s smoke -- mini`",
+    )
+
+
+def test_the_smoke_of_another_digest_is_no_smoke(made: Made) -> None:
+    other = Digest(f"sha256:{'9' * 64}")
+    made.write("smoke.json", replace(made.report, digest=other))
+    assert made.refused(SmokeFailed) == (
+        f"mini: the smoke report is for {other}, the image is {made.built.digest}",
+        "only an image that passed its smoke checks can be pushed",
+    )
+
+
+def test_a_failed_smoke_is_no_smoke(made: Made) -> None:
+    made.write("smoke.json", report_of(made.plan, made.built, closure=Outcome.FAILED))
+    assert made.refused(SmokeFailed)[0] == "mini: failed: closure"
+
+
+def test_a_skipped_check_that_is_required_is_no_smoke(made: Made) -> None:
+    made.write("smoke.json", report_of(made.plan, made.built, health=Outcome.SKIPPED))
+    assert made.refused(SmokeFailed)[0] == "mini: the required check 'health' was skipped: a reason"
+
+
+def test_expectations_that_changed_since(made: Made) -> None:
+    smoke = replace(RECIPE.smoke, flags=("--new-promise",))
+    plan = make_plan(replace(RECIPE, smoke=smoke), "", PIN, templates=TEMPLATES, places=PLACES)
+    assert plan.fingerprint == made.plan.fingerprint, "expectations are no part of it"
+    made.write("plan.json", plan)
+    assert made.refused(WorkFailed) == (
+        "mini: the smoke report answers other expectations than the plan's",
+        "nox -s smoke -- mini",
+    )
+
+
+def test_an_image_of_another_plan(made: Made) -> None:
+    made.write("image.json", replace(made.built, fingerprint="0" * 64))
+    assert made.refused(WorkFailed) == (
+        "mini: image.json is of another plan than plan.json",
+        "nox -s build -- mini",
+    )
+
+
+def test_a_layout_that_was_changed_since(made: Made) -> None:
+    blob = made.out / "image" / "blobs" / "sha256" / made.built.layers[0].digest.hex
+    blob.write_bytes(blob.read_bytes() + b"x")
+    with pytest.raises(IngotError) as error:
+        made.push()
+    assert error.value.exit_code == 1
+    assert made.registry.tagged == {}
+
+
+def test_nowhere_to_push_to(made: Made) -> None:
+    made.road.settings = replace(made.road.settings, registry=None)
+    assert made.refused(BadRequest) == (
+        "INGOT_REGISTRY is not set: nowhere to push to",
+        "INGOT_REGISTRY=registry.example.org/namespace",
+    )
+
+
+def test_a_registry_that_is_lost_is_no_receipt(made: Made) -> None:
+    made.registry.fail_at = 1
+    with pytest.raises(Unreachable):
+        made.push()
+    assert not (made.out / "push.json").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"digest": "x"}'])
+def test_a_smoke_report_that_cannot_be_read_is_none(made: Made, text: str) -> None:
+    (made.out / "smoke.json").write_text(text)
+    assert made.refused(BadRequest)[1] == "make it with `nox -s smoke -- mini`"
+
+
+def test_what_covers_an_image(made: Made) -> None:
+    expect = expectations_of(made.plan)
+    assert covers(made.report, made.built, expect)
+    assert not covers(None, made.built, expect)
+    assert not covers(made.report, replace(made.built, digest=Digest(f"sha256:{'9' * 64}")), expect)
+    assert not covers(made.report, made.built, replace(expect, flags=("--x",)))
+    assert not covers(report_of(made.plan, made.built, closure=Outcome.FAILED), made.built, expect)
+
+
+def fail(error: IngotError) -> Never:
+    raise error
+
+
+def each(*calls: Callable[[], str]) -> tuple[list[str] | SeveralFailed, RecordingReporter]:
+    reporter = RecordingReporter()
+    road = Road(settings=settings(Path("/nowhere")), reporter=reporter)
+    try:
+        return road.each((f"r{number}", call) for number, call in enumerate(calls)), reporter
+    except SeveralFailed as error:
+        return error, reporter
+
+
+def test_a_failure_does_not_stop_the_others() -> None:
+    seen: list[str] = []
+
+    def good(name: str) -> str:
+        seen.append(name)
+        return name
+
+    failed, reporter = each(
+        partial(good, "a"),
+        partial(fail, WorkFailed("the patch conflicts", hint="refresh it")),
+        partial(good, "b"),
+    )
+    assert seen == ["a", "b"]
+    assert isinstance(failed, SeveralFailed)
+    assert failed.message == "failed: r1"
+    assert failed.exit_code == 1
+    assert reporter.all("error") == ["r1: the patch conflicts  hint: refresh it"]
+
+
+def test_all_good_is_a_list() -> None:
+    assert each(lambda: "a", lambda: "b")[0] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("errors", "code"),
+    [
+        ((Unreachable("x"),), 4),
+        ((Unreachable("x"), Unreachable("y")), 4),
+        ((BadRequest("x"),), 2),
+        ((Unreachable("x"), BadRequest("y")), 1),
+        ((WorkFailed("x"), BadRequest("y")), 1),
+    ],
+)
+def test_the_code_of_several_failures(errors: tuple[IngotError, ...], code: int) -> None:
+    failed, _ = each(*(partial(fail, error) for error in errors))
+    assert isinstance(failed, SeveralFailed)
+    assert failed.exit_code == code
+
+
+def test_an_interrupt_stops_the_others() -> None:
+    def interrupt() -> Never:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        each(interrupt, partial(fail, WorkFailed("the second was begun")))
