@@ -19,7 +19,7 @@ OWN = Path(sys.prefix).resolve() == ROOT / ".venv"
 nox.options.default_venv_backend = "none" if OWN else "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
-OFFLINE = ("tests/unit", "tests/golden", "tests/sample")
+OFFLINE = ("tests/unit", "tests/golden")
 SCRIPTS = ("noxw", ".ci/run")
 END_S = 60.0
 """nox kills an interrupted command after 0.3 s; a build needs longer to take its containers with it."""
@@ -179,7 +179,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """Run the tests that need neither network nor engine; seconds."""
-    python(session, "-m", "pytest", *there(*OFFLINE), *session.posargs)
+    python(session, "-m", "pytest", "--numprocesses=auto", *there(*OFFLINE), *session.posargs)
 
 
 @nox.session(default=False)

@@ -53,6 +53,8 @@ class Expectations:
     user: str
     port: int
     env: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """Path of each promised link, and the program it leads to."""
     labels: tuple[tuple[str, str], ...] = ()
     version: str
     """Text that `<entrypoint> --version` prints."""

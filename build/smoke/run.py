@@ -44,6 +44,7 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         user=recipe.runtime.user,
         port=recipe.runtime.port,
         env=recipe.runtime.env,
+        links=recipe.runtime.links,
         labels=plan.labels,
         version=recipe.smoke.version,
         serve=recipe.serve.args,

@@ -24,6 +24,7 @@ def test_settings_table_is_the_code_s() -> None:
 def test_every_session_exists(command: str) -> None:
     noxfile = (Path(__file__).resolve().parents[2] / "noxfile.py").read_text(encoding="utf-8")
     recipes = {path.stem for path in (Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml")}
+    recipes |= set(re.findall(r"--name ([a-z0-9-]+)", README))
     assert f"def {command}(" in noxfile or command.removeprefix("build-") in recipes
 
 

@@ -17,6 +17,7 @@ from build.smoke.static import (
     gpu_code,
     labels,
     link_facts,
+    links,
     residue,
     timestamps,
     user,
@@ -36,6 +37,7 @@ CHECKS: Final[tuple[StaticCheck, ...]] = (
     gpu_code.CHECK,
     labels.CHECK,
     user.CHECK,
+    links.CHECK,
     residue.CHECK,
     timestamps.CHECK,
 )

@@ -18,7 +18,7 @@ def test_the_good_image_passes_every_check(tmp_path: Path) -> None:
 
 def test_names_and_sentences() -> None:
     assert NAMES == (
-        "layout", "closure", "driver_boundary", "link_facts", "gpu_code", "labels", "user", "residue", "timestamps",
+        "layout", "closure", "driver_boundary", "link_facts", "gpu_code", "labels", "user", "links", "residue", "timestamps",
     )  # fmt: skip
     assert all(check.protects.endswith(".") for check in CHECKS)
 
