@@ -41,6 +41,11 @@ def loopback(settings: Settings) -> registry.RegistryServer:
     return registry.start(settings, Console())
 
 
+def _heed_interrupts() -> None:
+    """Programs started in the background inherit that SIGINT is ignored; at a terminal it is not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ran:
     code: int
@@ -80,6 +85,7 @@ class Checkout:
             text=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            preexec_fn=_heed_interrupts,
         )
         with process:
             assert process.stderr is not None
