@@ -85,7 +85,7 @@ class Checkout:
             text=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            preexec_fn=_heed_interrupts,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509  (no thread runs here)
         )
         with process:
             assert process.stderr is not None

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,8 +136,15 @@ def waits_for_a_lock(pid: int) -> bool:
 def test_an_interrupt_ends_with_130(checkout: Path) -> None:
     argv, env = command(checkout, "build", "minifork", "--json")
     with held(checkout / "out" / "minifork" / ".lock"):
+        # Programs started in the background inherit that SIGINT is ignored; at a terminal it is not.
         process = subprocess.Popen(
-            argv, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            argv,
+            cwd=checkout,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  (no thread runs here)
         )
         until = time.monotonic() + PATIENCE_S
         while not waits_for_a_lock(process.pid):
