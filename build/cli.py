@@ -1,6 +1,7 @@
 """The command line: arguments in, one station call, an exit code out. The only place that catches IngotError and exits."""
 
 import argparse
+import errno
 import json
 import os
 import traceback
@@ -11,8 +12,9 @@ from typing import Any
 
 from build.doors import store
 from build.doors.console import Console
-from build.errors import BadRecipes, IngotError, NothingSelected, Unavailable
+from build.errors import BadRecipes, IngotError, NothingSelected, Unavailable, WorkFailed
 from build.settings import Settings, from_env
+from build.several import SeveralFailed, each
 
 __all__ = ["main"]
 
@@ -49,15 +51,36 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(json.dumps(store.to_data(answer), indent=2))  # noqa: T201  (stdout is the machine's)
     except KeyboardInterrupt:
         return _ended(console, _INTERRUPTED)
-    except IngotError as error:
-        if isinstance(error, BadRecipes):
-            for problem in error.problems:
-                console.output(str(problem))
+    except (IngotError, OSError) as error:
         if arguments.verbose:
             traceback.print_exc()
-        console.error(error.message, error.hint)
-        return _ended(console, error.exit_code)
+        return _failed(arguments, console, error if isinstance(error, IngotError) else _from_system(error))
     return 0
+
+
+def _from_system(error: OSError) -> IngotError:
+    """Name the file that a system call failed on."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = "free some space" if error.errno == errno.ENOSPC else ""
+    hint = "the path belongs to somebody else" if isinstance(error, PermissionError) else hint
+    return WorkFailed(f"{where}{error.strerror or error}", hint=hint)
+
+
+def _failed(arguments: argparse.Namespace, console: Console, error: IngotError) -> int:
+    problems = [str(problem) for problem in error.problems] if isinstance(error, BadRecipes) else []
+    for problem in problems:
+        console.output(problem)
+    if not isinstance(error, SeveralFailed):  # whose parts were said when they happened
+        console.error(error.message, error.hint)
+    if arguments.json:
+        answer = {
+            "error": error.message,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+            "problems": problems,
+        }
+        print(json.dumps(answer, indent=2))  # noqa: T201  (stdout is the machine's)
+    return _ended(console, error.exit_code)
 
 
 def _ended(console: Console, code: int) -> int:
@@ -194,10 +217,9 @@ def _station(arguments: argparse.Namespace, settings: Settings, console: Console
     from build.road import Road
 
     road = Road(settings=settings, reporter=console, force=getattr(arguments, "force", False))
-    call = getattr(road, station)
-    variant = arguments.variant
-    return road.each(
-        (recipe.name, partial(call, recipe, variant)) for recipe in _selected(arguments, settings)
+    call, variant = getattr(road, station), arguments.variant
+    return each(
+        ((recipe.name, partial(call, recipe, variant)) for recipe in _selected(arguments, settings)), console
     )
 
 
@@ -207,9 +229,10 @@ def _finished(arguments: argparse.Namespace, settings: Settings, artifact: str) 
 
     if arguments.recipes:
         return [directory_name(recipe.name, arguments.variant) for recipe in _selected(arguments, settings)]
-    names = [path.parent.name for path in sorted(settings.out.glob(f"*/{artifact}"))]
+    variant = f"+{arguments.variant}" if arguments.variant else ""
+    names = [path.parent.name for path in sorted(settings.out.glob(f"*{variant}/{artifact}"))]
     if not names:
-        message = f"nothing below {settings.out} has {artifact}"
+        message = f"no {arguments.variant or 'image'} below {settings.out} has {artifact}"
         raise NothingSelected(message, hint="build an image first: nox -s build-minifork")
     return names
 
@@ -218,8 +241,8 @@ def _smoke(arguments: argparse.Namespace, settings: Settings, console: Console) 
     from build.road import Road
 
     road = Road(settings=settings, reporter=console)
-    return road.each(
-        (name, partial(road.smoke, name)) for name in _finished(arguments, settings, "image.json")
+    return each(
+        ((name, partial(road.smoke, name)) for name in _finished(arguments, settings, "image.json")), console
     )
 
 
@@ -227,8 +250,8 @@ def _push(arguments: argparse.Namespace, settings: Settings, console: Console) -
     from build.road import Road
 
     road = Road(settings=settings, reporter=console)
-    return road.each(
-        (name, partial(road.push, name)) for name in _finished(arguments, settings, "smoke.json")
+    return each(
+        ((name, partial(road.push, name)) for name in _finished(arguments, settings, "smoke.json")), console
     )
 
 

@@ -4,17 +4,18 @@ Wires the stations to the doors and decides what need not be done again. No rule
 imported when they are opened: a run that finds nothing to do opens none.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from build.doors import store
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
-from build.errors import BadRequest, IngotError, WorkFailed
-from build.image.build import build_image, find_built, write_rendered
+from build.errors import BadRequest, WorkFailed
+from build.image.build import build_image, find_built, rendered, write_rendered
 from build.image.model import BuiltImage
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
@@ -27,7 +28,7 @@ from build.plan.plan import Places, make_plan, unpinned
 from build.publish.model import PushReceipt
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
-from build.settings import Settings
+from build.settings import Namespace, Settings
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, covers, expectations_of
 
@@ -36,9 +37,7 @@ if TYPE_CHECKING:
     from build.doors.engine import DockerEngine
     from build.doors.registry import HttpRegistry
 
-__all__ = ["Road", "SeveralFailed"]
-
-T = TypeVar("T")
+__all__ = ["Road"]
 
 
 @dataclass(kw_only=True)
@@ -119,83 +118,49 @@ class Road:
 
     def render(self, recipe: Recipe, variant: str) -> ImagePlan:
         """Write Dockerfile and bake file from the tree alone; digests are zeros where no pin is there."""
-        out, whole = self._out(recipe, variant), effective(recipe, variant)
-        pin = store.read_known(out / "pin.json", Pin)
-        if pin is None or pin.inputs != self.resolver.inputs(whole):
-            cuda, debian = (
-                read_cuda_lock(self.toolchains, recipe.toolchain.cuda),
-                read_debian_lock(self.toolchains),
-            )
-            lock = self.images.toolchain_lock(cuda, debian)
-            pin = unpinned(whole, toolchain_lock=lock, base_lock="")
-        plan = self._planned(recipe, variant, pin)
-        write_rendered(plan, out)
+        with self._alone(recipe, variant) as out:
+            whole = effective(recipe, variant)
+            pin = store.read_known(out / "pin.json", Pin)
+            if pin is None or pin.inputs != self.resolver.inputs(whole):
+                cuda, debian = (
+                    read_cuda_lock(self.toolchains, recipe.toolchain.cuda),
+                    read_debian_lock(self.toolchains),
+                )
+                pin = unpinned(whole, toolchain_lock=self.images.toolchain_lock(cuda, debian), base_lock="")
+            plan = self._planned(recipe, variant, pin)
+            write_rendered(plan, out)
         self.reporter.note(f"{plan.name}: {out / 'Dockerfile'}")
         return plan
 
     def resolve(self, recipe: Recipe, variant: str) -> Pin:
         """Prove the pin and write pin.json."""
-        path = self._out(recipe, variant) / "pin.json"
-        known = store.read_known(path, Pin)
-        pin = self.resolver.resolve(effective(recipe, variant), known=known)
-        if pin != known:
-            store.write_artifact(path, pin)
-        return pin
+        with self._alone(recipe, variant) as out:
+            return self._resolve(recipe, variant, out)
 
     def plan(self, recipe: Recipe, variant: str) -> ImagePlan:
         """Resolve, plan, write plan.json and what was rendered."""
-        out = self._out(recipe, variant)
-        plan = self._planned(recipe, variant, self.resolve(recipe, variant))
-        if store.read_known(out / "plan.json", ImagePlan) != plan:
-            write_rendered(plan, out)
-            store.write_artifact(out / "plan.json", plan)
-        return plan
+        with self._alone(recipe, variant) as out:
+            return self._plan(recipe, variant, out)
 
     def image(self, recipe: Recipe, variant: str) -> BuiltImage:
         """Make sure that the image is built and has passed smoke; does nothing where that is so already."""
-        out = self._out(recipe, variant)
-        # Two runs of one image wait for each other; the second then finds nothing to do.
-        with store.locked(out / ".lock"):
+        with self._alone(recipe, variant) as out:
             return self._image(recipe, variant, out)
-
-    def _image(self, recipe: Recipe, variant: str, out: Path) -> BuiltImage:
-        plan = self.plan(recipe, variant)
-        built = None if self.force else find_built(plan, out)
-        report = store.read_known(out / "smoke.json", SmokeReport)
-        if built and covers(report, built, expectations_of(plan)):
-            self.reporter.note(f"{plan.name}: nothing to do, {plan.tag} is built and has passed smoke")
-            return built
-        if built is None:
-            write_rendered(plan, out)
-            built = build_image(
-                plan, out, root=self.settings.root, builder=self.buildx, reporter=self.reporter
-            )
-        self._smoke(plan, built, out)
-        return built
 
     def smoke(self, name: str) -> SmokeReport:
         """Smoke-test again the image whose artifacts are in out/<name>."""
         out = self.settings.out / name
-        plan, built = self._made(name)
-        return self._smoke(plan, built, out).report
+        with store.locked(out / ".lock"):
+            plan, built = self._made(name)
+            return self._smoke(plan, built, out).report
 
     def push(self, name: str) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
-        from build.publish.push import push
-
         if self.settings.registry is None:
             message = "INGOT_REGISTRY is not set: nowhere to push to"
             raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
-        out = self.settings.out / name
-        plan, built = self._made(name)
-        report = store.read_artifact(out / "smoke.json", SmokeReport, made_by=f"nox -s smoke -- {name}")
-        if report.expectations != identify(expectations_of(plan)):
-            message = f"{name}: the smoke report answers other expectations than the plan's"
-            raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
-        verified = VerifiedImage(built=built, report=report)
-        receipt = push(verified, plan, out / "image", self.settings.registry, self.registry, self.reporter)
-        store.write_artifact(out / "push.json", receipt)
-        return receipt
+        with store.locked(self.settings.out / name / ".lock"):
+            return self._push(name, self.settings.registry)
 
     def read_plan(self, name: str) -> ImagePlan:
         """Read out/<name>/plan.json."""
@@ -212,27 +177,65 @@ class Road:
         )
         return refresh.refresh(locks)
 
-    # Several at once.
+    # Parts. Who calls them holds the lock of the image's folder.
 
-    def each(self, names: Iterable[tuple[str, Callable[[], T]]]) -> list[T]:
-        """Do one thing after the other; a failure does not stop the others.
+    @contextmanager
+    def _alone(self, recipe: Recipe, variant: str) -> Iterator[Path]:
+        """Hold an image's folder: two runs of one image wait for each other; the second then finds things done."""
+        out = self._out(recipe, variant)
+        with store.locked(out / ".lock"):
+            yield out
 
-        Raises:
-            SeveralFailed: at least one failed.
-        """
-        done: list[T] = []
-        failures: dict[str, IngotError] = {}
-        for name, call in names:
-            try:
-                done.append(call())
-            except IngotError as error:
-                failures[name] = error
-                self.reporter.error(f"{name}: {error.message}", error.hint)
-        if failures:
-            raise SeveralFailed(failures)
-        return done
+    def _resolve(self, recipe: Recipe, variant: str, out: Path) -> Pin:
+        known = store.read_known(out / "pin.json", Pin)
+        pin = self.resolver.resolve(effective(recipe, variant), known=known)
+        if pin != known:
+            store.write_artifact(out / "pin.json", pin)
+        self.reporter.note(
+            f"{out.name}: base {pin.base.origin}; toolchain CUDA {recipe.toolchain.cuda}, {pin.toolchain.origin}"
+        )
+        return pin
 
-    # Parts.
+    def _plan(self, recipe: Recipe, variant: str, out: Path) -> ImagePlan:
+        plan = self._planned(recipe, variant, self._resolve(recipe, variant, out))
+        if not rendered(plan, out):
+            write_rendered(plan, out)
+        if store.read_known(out / "plan.json", ImagePlan) != plan:
+            store.write_artifact(out / "plan.json", plan)
+        return plan
+
+    def _image(self, recipe: Recipe, variant: str, out: Path) -> BuiltImage:
+        plan = self._plan(recipe, variant, out)
+        built = None if self.force else find_built(plan, out)
+        report = store.read_known(out / "smoke.json", SmokeReport)
+        if built and covers(report, built, expectations_of(plan)):
+            self.reporter.note(f"{plan.name}: nothing to do, {plan.tag} is built and has passed smoke")
+            return built
+        if built is None:
+            built = build_image(
+                plan,
+                out,
+                root=self.settings.root,
+                builder=self.buildx,
+                reporter=self.reporter,
+                engine={"engine": self.containers.info().version, "buildkit": self.buildx.inspect().buildkit},
+            )
+        self._smoke(plan, built, out)
+        return built
+
+    def _push(self, name: str, namespace: Namespace) -> PushReceipt:
+        from build.publish.push import push
+
+        out = self.settings.out / name
+        plan, built = self._made(name)
+        report = store.read_artifact(out / "smoke.json", SmokeReport, made_by=f"nox -s smoke -- {name}")
+        if report.expectations != identify(expectations_of(plan)):
+            message = f"{name}: the smoke report answers other expectations than the plan's"
+            raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
+        verified = VerifiedImage(built=built, report=report)
+        receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
+        store.write_artifact(out / "push.json", receipt)
+        return receipt
 
     def _registry_has(self, reference: str) -> bool:
         return self.registry.exists(reference)
@@ -251,7 +254,9 @@ class Road:
             root=self.settings.root,
             out=self._out(recipe, variant),
             source=self.resolver.sources.folder(pin.source),
-            toolchain=self.images.layout(f"toolchain-{recipe.toolchain.cuda}", pin.toolchain),
+            toolchain=self.images.layout(
+                self.images.toolchain_name(recipe.toolchain.cuda, pin.toolchain), pin.toolchain
+            ),
             base=self.images.layout("base", pin.base),
         )
         return make_plan(effective(recipe, variant), variant, pin, templates=self.templates, places=places)
@@ -280,13 +285,3 @@ class Road:
         report = run.report()
         store.write_artifact(out / "smoke.json", report)
         return VerifiedImage(built=built, report=report)
-
-
-class SeveralFailed(WorkFailed):
-    """What was asked for failed, for one or several of the recipes; each said why when it happened."""
-
-    def __init__(self, failures: dict[str, IngotError]) -> None:
-        super().__init__(f"failed: {', '.join(failures)}")
-        # One recipe's own code where all agree; else the work as a whole failed.
-        codes = {error.exit_code for error in failures.values()}
-        self.exit_code = codes.pop() if len(codes) == 1 else WorkFailed.exit_code

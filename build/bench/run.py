@@ -19,8 +19,8 @@ from build.settings import Settings
 __all__ = ["MEASURES", "benchmarks"]
 
 _TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
-_CACHE = "    CCACHE_DIR=/ccache \\\n"
-"""A line of the template; a namespace after it makes the compile cache empty and every stage unknown to BuildKit."""
+_CACHE = '    CCACHE_NAMESPACE="'
+"""Text of the template; another namespace makes the compile cache empty and every stage unknown to BuildKit."""
 
 
 @dataclass(kw_only=True)
@@ -44,7 +44,7 @@ class _Bench:
             template = root / "dockerfiles" / "llama-cpp.Dockerfile.j2"
             text = template.read_text(encoding="utf-8")
             assert _CACHE in text
-            fresh = f"{_CACHE}    CCACHE_NAMESPACE=bench-{time.time_ns()} \\\n"
+            fresh = f"{_CACHE}bench-{time.time_ns()}-"
             template.write_text(text.replace(_CACHE, fresh), encoding="utf-8")
         return root
 

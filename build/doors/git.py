@@ -1,4 +1,8 @@
-"""Git, through GitPython. The one importer of `git`; turns git's words into ours and keeps bare mirrors of upstreams."""
+"""Git. The one importer of GitPython; turns git's words into ours and keeps bare mirrors of upstreams.
+
+Commands that stay on this machine go through GitPython. Those that wait for a remote go through `process`: GitPython
+leaves its child running when we are interrupted or killed, and a fetch that lives on changes the mirror under the next.
+"""
 
 import hashlib
 import os
@@ -7,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.doors.remotewords import is_unreachable, join, unreachable
+from build.doors import process
+from build.doors.gitlocks import bound, clear_locks
+from build.doors.remotewords import is_broken, is_final, join, refused
 from build.doors.store import locked, write_text
 from build.errors import CommandFailed, ToolMissing, WorkFailed
 from build.recipe.refs import Commit
@@ -17,6 +23,7 @@ __all__ = [
     "GitMirrors",
     "Submodule",
     "TreeIndex",
+    "ask_remote",
     "git_output",
     "git_status",
     "keep_bytes",
@@ -42,6 +49,8 @@ _CONFIGURATION = tuple(
 _ATTRIBUTES = "* -text -ident -filter -export-subst -export-ignore -working-tree-encoding\n"
 """Bytes as committed, whatever the tree's own attributes ask for: no line-end conversion, no filters."""
 
+_ABSENT = "upload-pack: not our ref"
+
 
 class CommitMissing(WorkFailed):
     """The repository answered, and does not hold the commit."""
@@ -57,7 +66,7 @@ class Submodule:
 
 
 def git_status(
-    directory: Path, *arguments: str, env: Mapping[str, str] | None = None, stdin: Path | None = None
+    directory: Path, *arguments: str, env: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
     # Importing GitPython runs git, and fails where there is none unless it is told to wait for the first command.
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -65,9 +74,9 @@ def git_status(
 
     command = ["git", *_CONFIGURATION, *arguments]
     # Said in every call: git hooks export GIT_DIR, and we may be called from one.
-    places = {"GIT_DIR": str(directory)}
+    places = {"GIT_DIR": str(directory.absolute())}
     try:
-        with stdin.open("rb") if stdin else open("/dev/null", "rb") as source:  # noqa: PTH123
+        with open(os.devnull, "rb") as source:  # noqa: PTH123  (a device)
             status, out, err = git.cmd.Git(directory).execute(
                 command,
                 env={**_ENVIRONMENT, **places, **(env or {})},
@@ -83,10 +92,26 @@ def git_status(
     return int(status), str(out), str(err)
 
 
+def ask_remote(mirror: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """Run a git command that waits for a remote. An interrupt ends it with its children; so does our own death."""
+    done = process.run(
+        bound("git", *_CONFIGURATION, *arguments),
+        cwd=mirror,
+        env={**_ENVIRONMENT, "GIT_DIR": str(mirror.absolute()), **(env or {})},
+        check=False,
+    )
+    return done.status, done.stdout, done.stderr
+
+
 def git_output(directory: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     status, out, err = git_status(directory, *arguments, env=env)
     if status != 0:
-        raise CommandFailed(("git", *arguments), status, output=err or out)
+        hint = ""
+        if is_broken(err):
+            hint = (
+                f"where its disk has room, delete {(env or {}).get('GIT_DIR', directory)}: it is made again"
+            )
+        raise CommandFailed(("git", *arguments), status, output=err or out, hint=hint)
     return out
 
 
@@ -183,7 +208,9 @@ class GitMirrors:
 
         Raises:
             Unreachable: the remote did not answer.
-            CommitMissing: it answered and has no such commit.
+            BadRequest: it answered and has no such repository, or not for us.
+            CommitMissing: it has the repository and no such commit.
+            WorkFailed: the mirror is broken.
         """
         mirror = self.mirror(url)
         with locked(mirror.with_name(f"{mirror.name}.lock")):
@@ -192,39 +219,23 @@ class GitMirrors:
         return mirror
 
     def _fetch(self, url: str, mirror: Path, commit: Commit) -> None:
-        # Nobody else is here, so these are of a git that was killed.
-        for stale in ("shallow.lock", "packed-refs.lock", f"refs/ingot/{commit}.lock"):
-            (mirror / stale).unlink(missing_ok=True)
-        where = self.location(url)
-        status, _, err = git_status(
-            mirror,
-            "fetch",
-            "--quiet",
-            "--no-tags",
-            "--depth=1",
-            "--",
-            where,
-            f"+{commit}:refs/ingot/{commit}",
-        )
-        if status != 0 and not is_unreachable(err):
-            # Servers may refuse to name a commit that is no branch's head: take everything and look again.
-            status, _, err = git_status(
-                mirror, "fetch", "--quiet", "--no-tags", "--", where, "+refs/*:refs/upstream/*"
-            )
-            if status == 0:
-                status, _, _ = git_status(mirror, "update-ref", f"refs/ingot/{commit}", commit)
-                err = "" if status == 0 else "not our ref"
+        clear_locks(mirror, "shallow.lock", "packed-refs.lock", f"refs/ingot/{commit}.lock")
+        where, mine = self.location(url), f"refs/ingot/{commit}"
+        fetch = ("fetch", "--quiet", "--no-tags")
+        status, _, err = ask_remote(mirror, *fetch, "--depth=1", "--", where, f"+{commit}:{mine}")
+        if status == 0:
+            return
+        if _ABSENT in err and _speaks_v2(mirror, where):
+            raise _missing(url, commit)
+        if is_final(err):
+            raise refused(url, where, mirror, err)
+        # Servers may refuse to name a commit that is no branch's head: take everything and look again.
+        status, _, err = ask_remote(mirror, *fetch, "--", where, "+refs/*:refs/upstream/*")
         if status != 0:
-            self._refuse(url, where, commit, err)
-
-    @staticmethod
-    def _refuse(url: str, where: str, commit: Commit, err: str) -> None:
-        if re.search(r"not our ref|couldn't find remote ref|not a valid SHA1|invalid object", err):
-            message = f"{url} has no commit {commit}"
-            raise CommitMissing(
-                message, hint="a branch rewritten upstream? choose a commit that is still there"
-            )
-        raise unreachable(url, where, err)
+            raise refused(url, where, mirror, err)
+        status, _, err = git_status(mirror, "update-ref", mine, commit)
+        if status != 0:
+            raise refused(url, where, mirror, err) if is_broken(err) else _missing(url, commit)
 
     def tree(self, mirror: Path, commit: Commit) -> str:
         """Return the id of the commit's tree."""
@@ -269,6 +280,17 @@ class GitMirrors:
     def index(self, mirror: Path, index: Path) -> TreeIndex:
         """Return an empty index over the mirror, kept in the file `index`."""
         return TreeIndex(mirror=mirror, index=index)
+
+
+def _missing(url: str, commit: Commit) -> CommitMissing:
+    message = f"{url} has no commit {commit}"
+    return CommitMissing(message, hint="a branch rewritten upstream? choose a commit that is still there")
+
+
+def _speaks_v2(mirror: Path, where: str) -> bool:
+    """Say whether the server looks a commit up among all it has, as protocol 2 does, and not among its refs alone."""
+    _, _, trace = ask_remote(mirror, "ls-remote", "--", where, "HEAD", env={"GIT_TRACE_PACKET": "1"})
+    return "< version 2" in trace
 
 
 def keep_bytes(repository: Path) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.doors.git import GitMirrors, git_output, git_status
-from build.doors.remotewords import unreachable
+from build.doors.git import GitMirrors, ask_remote, git_output
+from build.doors.remotewords import refused
 from build.recipe.refs import Commit
 
 __all__ = ["RemoteRefs", "list_files", "ls_remote", "read_text"]
@@ -25,11 +25,13 @@ def ls_remote(mirrors: GitMirrors, url: str) -> RemoteRefs:
 
     Raises:
         Unreachable: it did not answer.
+        BadRequest: it answered and has no such repository, or not for us.
     """
     where = mirrors.location(url)
-    status, out, err = git_status(mirrors.mirror(url), "ls-remote", "--symref", "--", where)
+    mirror = mirrors.mirror(url)
+    status, out, err = ask_remote(mirror, "ls-remote", "--symref", "--", where)
     if status != 0:
-        raise unreachable(url, where, err)
+        raise refused(url, where, mirror, err)
     head, refs = "", {}
     for line in out.splitlines():
         what, _, name = line.partition("\t")

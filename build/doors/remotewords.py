@@ -1,36 +1,75 @@
-"""Addresses of repositories, and what git says when one does not answer, in our words. Pure."""
+"""Addresses of repositories, and what git says when it cannot fetch from one, in our words. Pure."""
 
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from build.errors import Unreachable
+from build.errors import BadRequest, IngotError, Unreachable, WorkFailed
 
-__all__ = ["is_unreachable", "join", "unreachable"]
+__all__ = ["is_broken", "is_final", "join", "refused", "unreachable"]
 
-_UNREACHABLE = re.compile(
-    r"could not resolve host|failed to connect|connection (?:refused|reset|timed out)|couldn't connect|unable to access|"
-    r"could not read from remote repository|does not appear to be a git repository|repository .* not found|"
-    r"operation timed out|network is unreachable|early eof|remote end hung up",
+_BROKEN = re.compile(
+    r"no space left on device|disk quota exceeded|read-only file system|file too large|input/output error|"
+    r"not a git repository|\bcorrupt|object file .* is empty|bad object|bad (?:numeric )?config|does not match index|"
+    r"unable to (?:read|write|create|unpack)|failed to unpack|insufficient permission|"
+    r"permission denied(?! \((?:publickey|password|keyboard|gssapi|hostbased))",
     re.IGNORECASE,
+)
+"""The disk or the repository on it, not the way to a remote."""
+_NOT_THERE = re.compile(
+    r"repository .*not found|repository not exported|could not read (?:username|password)|authentication failed|"
+    r"invalid credentials|requested url returned error: (?:401|403|404|410|451)|/info/refs not valid|"
+    r"permission denied \(|project .* could not be found|access denied",
+    re.IGNORECASE,
+)
+"""The host answered. GitHub asks for a name where a repository is missing, so that private ones stay unknown."""
+_UNREACHABLE = re.compile(
+    r"could not resolve|failed to connect|connection (?:refused|reset|timed out|closed)|couldn't connect|unable to access|"
+    r"unable to (?:connect|look up)|could not read from remote repository|does not appear to be a git repository|"
+    r"timed out|network is unreachable|no route to host|early eof|hung up|rpc failed|proxy",
+    re.IGNORECASE,
+)
+_MIRROR_HINT = (
+    "name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
+    "url.<base>.insteadOf"
 )
 
 
-def is_unreachable(err: str) -> bool:
-    """Say whether git's complaint is about the way to a remote and not about what it holds."""
-    return _UNREACHABLE.search(err) is not None
+def is_broken(err: str) -> bool:
+    """Say whether git complains about its own files: a full disk, a damaged repository."""
+    # What the other side's disk has to say comes with `remote:` in front.
+    return any(_BROKEN.search(line) for line in err.splitlines() if not line.startswith("remote:"))
+
+
+def is_final(err: str) -> bool:
+    """Say whether asking the same remote in another way would be of no use."""
+    return is_broken(err) or bool(_NOT_THERE.search(err) or _UNREACHABLE.search(err))
+
+
+def refused(url: str, where: str, mirror: Path, err: str) -> IngotError:
+    """Choose the error for a remote command that failed: not there, our mirror is broken, or not reachable."""
+    if not is_broken(err) and _NOT_THERE.search(err):
+        message = f"{url} is not there or is private: {_why(err)}"
+        hint = "correct the recipe's URL, or give git's credential helper an account that may read it"
+        if where != url:
+            hint = f"{where} stands for it (INGOT_GIT_MIRROR): mirror it there, or leave the mirror out"
+        return BadRequest(message, hint=hint)
+    if not is_broken(err) and (_UNREACHABLE.search(err) or not err.strip()):
+        return unreachable(url, where, err)
+    message = f"cannot fetch {url} into {mirror}: {_why(err)}"
+    return WorkFailed(message, hint=f"where its disk has room, delete {mirror}: it is fetched again")
 
 
 def unreachable(url: str, where: str, err: str) -> Unreachable:
     """Put what git said about a remote that did not answer into our words."""
     host = urlsplit(where).hostname or where
+    return Unreachable(f"cannot reach {host} for {url}: {_why(err)}", hint=_MIRROR_HINT)
+
+
+def _why(err: str) -> str:
+    """Return the first fatal line, which says why; what follows is advice."""
     words = err.strip().splitlines() or ["no answer"]
-    # The first fatal line says why; what follows is advice.
-    why = next((line for line in words if line.startswith(("fatal:", "ssh:"))), words[-1])
-    return Unreachable(
-        f"cannot reach {host} for {url}: {why}",
-        hint="name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
-        "url.<base>.insteadOf",
-    )
+    return next((line for line in words if line.startswith(("fatal:", "ssh:"))), words[-1])
 
 
 def join(base: str, url: str) -> str:
@@ -40,7 +79,8 @@ def join(base: str, url: str) -> str:
     parts = base.rstrip("/").split("/")
     for part in url.split("/"):
         if part == "..":
-            parts.pop()
+            # What leads out of the host is no URL any more; who fetches it refuses it.
+            del parts[-1:]
         elif part not in {".", ""}:
             parts.append(part)
     return "/".join(parts)

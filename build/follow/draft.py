@@ -25,6 +25,8 @@ class Origin:
     url: str
     commit: Commit
     version: str
+    repository: str = ""
+    """The image's name, where another recipe has an image of the recipe's name."""
     branch: str = ""
     tag: str = ""
     submodules: tuple[str, ...] = ()
@@ -90,9 +92,15 @@ def _head(origin: Origin, found: Survey) -> str:
         "family: llama-cpp\n\n"
         "image:\n"
         "  # DECIDE: the name under the registry namespace, and the tags that charts use.\n"
-        f"  repository: {origin.name}\n"
+        f"{_taken(origin)}"
+        f"  repository: {origin.repository or origin.name}\n"
         "  tags: [latest]\n"
     )
+
+
+def _taken(origin: Origin) -> str:
+    renamed = origin.repository not in {"", origin.name}
+    return f"  # Another recipe has the image {origin.name}.\n" if renamed else ""
 
 
 def _source(origin: Origin) -> str:

@@ -1,29 +1,31 @@
 """A repository's address to a first recipe: asks upstream, reads the tree, writes recipes/<name>.yaml."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.doors import store
 from build.doors.effects import Reporter
 from build.doors.remote import RemoteRefs, list_files, ls_remote, read_text
 from build.errors import BadRecipes, BadRequest
-from build.follow.draft import Draft, Origin, draft, version_of
-from build.follow.survey import is_cmake, is_licence, is_parser, survey
+from build.follow.draft import Origin, draft, version_of
+from build.follow.survey import Survey, is_cmake, is_licence, is_parser, survey
 from build.pin.sample import ensure_sample, is_sample
 from build.pin.source import Sources
-from build.recipe.check import facts_of
+from build.recipe.check import comparable, facts_of
 from build.recipe.decode import read
 from build.recipe.identity import name_findings
+from build.recipe.model import Recipe
 from build.recipe.refs import Commit
-from build.recipe.rules import recipe_problems
+from build.recipe.rules import recipe_problems, shared_problems
 from build.recipe.words import Finding, meant, quoted
 from build.recipe.words import url as url_findings
 
 __all__ = ["NewRecipe", "name_of", "new"]
 
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+/-]*")
+_OTHER_NAME = "choose another with --name"
 _FILES_MAX = 600
 """CMake files that are read at most; llama.cpp has about 150."""
 
@@ -47,7 +49,7 @@ def new(
     """Write a recipe for a fork.
 
     Raises:
-        BadRequest: URL, ref or name are wrong, or the recipe is there already.
+        BadRequest: URL, ref or name are wrong, or the recipe is there already, or no name for its image is free.
         Unreachable: upstream did not answer.
     """
     _must(url_findings("url", url))
@@ -56,16 +58,20 @@ def new(
     path = root / "recipes" / f"{chosen}.yaml"
     if path.exists() or path.is_symlink():
         message = f"recipes/{chosen}.yaml is there already"
-        raise BadRequest(message, hint="choose another with --name")
+        raise BadRequest(message, hint=_OTHER_NAME)
+    others = comparable(root)
+    repository = _repository(chosen, url, others)
     if ref and not _REF.fullmatch(ref):
         message = f"{quoted(ref)} is not the name of a branch or tag, nor a commit"
         raise BadRequest(message, hint="for example --ref main")
     if is_sample(url):
         ensure_sample(url, sources.samples, sources.cache)
-    origin, found = _look(url, ref, chosen, sources, reporter)
+    origin, tree = _look(url, ref, chosen, sources, reporter)
+    origin = replace(origin, repository=repository)
+    found = draft(origin, tree)
     store.write_text(path, found.text)
     try:
-        _prove(path, root)
+        _prove(path, root, others)
     except BadRecipes:
         path.unlink()
         raise
@@ -80,8 +86,28 @@ def new(
 
 def name_of(url: str) -> str:
     """Make a recipe's name of the last part of a URL. Pure."""
-    last = url.rstrip("/").rpartition("/")[2].removesuffix(".git").lower()
-    return re.sub(r"[^a-z0-9]+", "-", last).strip("-")[:60]
+    last = url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    return _word(last)
+
+
+def _word(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60]
+
+
+def _repository(name: str, url: str, others: Sequence[Recipe]) -> str:
+    """Choose a name for the image that no other recipe uses: the recipe's, else with the owner's appended."""
+    named = next((other for other in others if other.name == name), None)
+    if named:
+        message = f"{quoted(name)} is the name of {named.origin.file} already"
+        raise BadRequest(message, hint=_OTHER_NAME)
+    taken = {other.image.repository: other.origin.file for other in others}
+    _, *folders, _ = url.removeprefix("https://").rstrip("/").split("/")
+    owner = _word(folders[-1]) if folders else ""
+    free = [one for one in (name, *([f"{name}-{owner}"] if owner else [])) if one not in taken]
+    if not free:
+        message = f"{quoted(name)} is the image of {taken[name]} already"
+        raise BadRequest(message, hint=_OTHER_NAME)
+    return free[0]
 
 
 def _must(findings: Iterable[Finding]) -> None:
@@ -90,7 +116,7 @@ def _must(findings: Iterable[Finding]) -> None:
         raise BadRequest(message, hint=finding.hint)
 
 
-def _look(url: str, ref: str, name: str, sources: Sources, reporter: Reporter) -> tuple[Origin, Draft]:
+def _look(url: str, ref: str, name: str, sources: Sources, reporter: Reporter) -> tuple[Origin, Survey]:
     with reporter.step(f"ask {url}"):
         refs = ls_remote(sources.mirrors, url)
     full, commit = _choose(refs, ref, url)
@@ -114,7 +140,7 @@ def _look(url: str, ref: str, name: str, sources: Sources, reporter: Reporter) -
         submodules=_submodules(mirror, commit, url, sources),
         sample=is_sample(url),
     )
-    return origin, draft(origin, survey(paths, texts))
+    return origin, survey(paths, texts)
 
 
 def _submodules(mirror: Path, commit: Commit, url: str, sources: Sources) -> tuple[str, ...]:
@@ -136,11 +162,16 @@ def _choose(refs: RemoteRefs, ref: str, url: str) -> tuple[str, Commit]:
     return full, known[full]
 
 
-def _prove(path: Path, root: Path) -> None:
-    """Hold the rules of `check` against what was written: a draft that does not pass is our fault, not the user's."""
+def _prove(path: Path, root: Path, others: Sequence[Recipe]) -> None:
+    """Hold the rules of `check` against what was written: a draft that does not pass is our fault, not the user's.
+
+    It comes last among the recipes, so that what two of them share is held against it.
+    """
     written = read(path, root=root)
     problems = written.problems
     if written.recipe:
         problems += recipe_problems(written.recipe, facts_of(root), unread=written.keys)
+        shared = shared_problems([*others, written.recipe])
+        problems += tuple(problem for problem in shared if problem.file == written.recipe.origin.file)
     if problems:
         raise BadRecipes(tuple(problems))

@@ -148,7 +148,9 @@ def _emulation() -> Finding:
     folder = Path("/proc/sys/fs/binfmt_misc")
     names = sorted(entry.name for entry in folder.glob("qemu-*")) if folder.is_dir() else []
     return Finding(
-        name="emulation", ok=True, found=", ".join(names) or "none; not needed, builds cross-compile"
+        name="emulation",
+        ok=True,
+        found=", ".join(names) or "none; images are built for linux/amd64 on linux/amd64",
     )
 
 

@@ -48,8 +48,11 @@ def ensure_engine(settings: Settings, reporter: Reporter) -> EngineHandle:
     if settings.engine == "host":
         message = f"the host's engine cannot be used: {host.lacks}"
         raise Unavailable(message, hint=host.mend)
-    if host.present:
-        reporter.note(f"a private engine is used, because of the host's: {host.lacks}")
+    if not host.present and (settings.docker_host or settings.builder):
+        named = settings.builder or settings.docker_host
+        message = f"{named} was asked for and cannot be used: {host.lacks}"
+        raise Unavailable(message, hint=host.mend)
+    reporter.note(f"a private engine is used, because of the host's: {host.lacks}")
     return private.start(settings, reporter)
 
 

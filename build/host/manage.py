@@ -23,12 +23,12 @@ class EngineStatus:
 
 
 def manage(action: str, settings: Settings, reporter: Reporter, *, purge: bool = False) -> EngineStatus:
-    """Do `status`, `start` or `stop`, then say what runs. Stopping the engine also stops the registry."""
+    """Do `status`, `start` or `stop`, then say what runs. Stopping the engine also stops its registry."""
     if action == "start":
         private.start(settings, reporter)
     elif action == "stop":
-        private.stop(settings, reporter, purge=purge)
         registry.stop(settings, purge=purge)
+        private.stop(settings, reporter, purge=purge)
     state, server = private.status(settings), registry.status(settings)
     status = EngineStatus(
         name=state.name,

@@ -100,7 +100,7 @@ def status(settings: Settings) -> RegistryServer | None:
 
 
 def _folder(settings: Settings) -> Path:
-    return settings.cache.resolve() / "registry"
+    return settings.cache.resolve() / "engine" / settings.engine_name / "registry"
 
 
 def _end(settings: Settings) -> bool:

@@ -3,8 +3,10 @@
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from build.doors import store
 from build.doors.bakefile import BakeTarget, output_attribute
@@ -15,7 +17,7 @@ from build.image.layout import BrokenLayout, Layout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 
-__all__ = ["Phases", "build_image", "describe", "find_built", "write_rendered"]
+__all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
 
@@ -44,10 +46,21 @@ def write_rendered(plan: ImagePlan, out: Path) -> None:
         store.write_text(out / path, text)
 
 
+def rendered(plan: ImagePlan, out: Path) -> bool:
+    """Say whether the files below `out` are the plan's, to the byte."""
+    return all((out / path).is_file() and (out / path).read_text() == text for path, text in plan.files)
+
+
 def build_image(
-    plan: ImagePlan, out: Path, *, root: Path, builder: Builder, reporter: Reporter
+    plan: ImagePlan,
+    out: Path,
+    *,
+    root: Path,
+    builder: Builder,
+    reporter: Reporter,
+    engine: Mapping[str, str] = MappingProxyType({}),
 ) -> BuiltImage:
-    """Build a plan's image into `out`/image and return what it is.
+    """Build a plan's image into `out`/image and return what it is; `engine` says further versions for the record.
 
     A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
     Paths in the bake file are relative to `root`.
@@ -59,7 +72,8 @@ def build_image(
         store.discard(stale)
     # A name of its own: a BuildKit that outlived a killed run may still be writing to the earlier one.
     part = out / f".image.{os.getpid()}.part"
-    (out / "image.json").unlink(missing_ok=True)
+    for name in ("image.json", "smoke.json", "push.json"):
+        (out / name).unlink(missing_ok=True)
     phases = Phases()
     begun = time.monotonic()
     whole = BakeTarget(name=plan.target, context="", output=str(part))
@@ -78,7 +92,7 @@ def build_image(
             options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
         )
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
-    built = describe(plan, open_layout(part), phases, engine={"buildx": builder.version()})
+    built = describe(plan, open_layout(part), phases, engine={"buildx": builder.version(), **engine})
     store.replace_dir(part, out / "image")
     store.write_artifact(out / "image.json", built)
     return built

@@ -9,7 +9,7 @@ from build.doors.bakefile import BakeTarget, bake_json, layout_digest
 from build.doors.effects import Builder, Reporter
 from build.doors.templates import render
 from build.errors import Unreachable, WorkFailed
-from build.host.debian import ensure_installed, read_archive
+from build.host.debian import Archive, ensure_installed, read_archive
 from build.pin import debian
 from build.pin.locks import CudaLock, DebianLock
 from build.pin.model import PinnedImage
@@ -22,6 +22,8 @@ DRIVER_STUB = "driver-stub/libcuda.so.1"
 """The stub beside a toolchain's layout."""
 
 _RECORD = "pinned.json"
+
+_ORIGINS = ("registry", "bootstrap")
 
 _Registry = Callable[[str], bool]
 
@@ -45,11 +47,13 @@ class ImageStore:
     def toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage:
         """Return the compiler image of one CUDA version."""
         dockerfile, unpack = self._toolchain_files(cuda)
-        name = f"toolchain-{cuda.version}"
         key = self.toolchain_lock(cuda, lock)
+        for origin in _ORIGINS:
+            if mode in {"auto", origin} and (found := self._found(f"toolchain-{cuda.version}-{origin}", key)):
+                return found
+        root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
 
         def make(work: Path) -> PinnedImage:
-            root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
             wheels = fetch_wheels(cuda, "x86_64", self.cache, self.reporter)
             store.write_text(work / "Dockerfile", dockerfile)
             store.write_text(work / "context" / "unpack-cuda.sh", unpack)
@@ -82,18 +86,46 @@ class ImageStore:
                 lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
             )
 
-        return self._ensure(name, key, f"toolchain for CUDA {cuda.version}", make)
+        return self._ensure(
+            self.toolchain_name(cuda.version, root), key, f"toolchain for CUDA {cuda.version}", make
+        )
+
+    @staticmethod
+    def toolchain_name(cuda: str, image: PinnedImage) -> str:
+        """Name a CUDA version's toolchain below the cache; what Debian came from is part of it."""
+        return f"toolchain-{cuda}-{'registry' if image.origin.startswith('registry') else 'bootstrap'}"
 
     def toolchain_lock(self, cuda: CudaLock, lock: DebianLock) -> str:
         """Hash what a toolchain is made from, for every host architecture; needs nothing but the tree."""
         inputs = [
             *self._toolchain_files(cuda),
+            # What the generator makes of one function stands for the generator.
+            stub_source("CUresult CUDAAPI cuInit(unsigned int Flags);"),
             cuda.sha256,
             lock.suite,
             lock.digest,
             list(lock.toolchain_packages),
         ]
         return store.sha256_text(store.canonical_json(inputs))
+
+    def debian_locks(self, lock: DebianLock, packages: tuple[str, ...]) -> dict[str, str]:
+        """Hash what a Debian image is made from, for each origin; needs nothing but the tree."""
+        wanted = tuple(sorted(packages))
+        # The archive's address is the host's own and no input; everything else of the call is.
+        nowhere = Archive(uri="", codename=lock.suite)
+        made_by = {
+            "registry": [lock.digest],
+            "bootstrap": list(debian.bootstrap_command(nowhere, lock.suite, wanted, Path("rootfs.tar"))),
+        }
+        return {
+            origin: store.sha256_text(
+                store.canonical_json([origin, list(wanted), how, self._debian_file(origin, wanted)])
+            )
+            for origin, how in made_by.items()
+        }
+
+    def _debian_file(self, origin: str, packages: tuple[str, ...]) -> str:
+        return render(self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages)
 
     def _toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
         dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
@@ -109,7 +141,7 @@ class ImageStore:
 
     def driver_stub(self, cuda: str, image: PinnedImage) -> Path:
         """Return the stub libcuda.so.1 that was generated with a toolchain."""
-        return self._place(f"toolchain-{cuda}", image.lock) / DRIVER_STUB
+        return self._place(self.toolchain_name(cuda, image), image.lock) / DRIVER_STUB
 
     def _place(self, name: str, key: str) -> Path:
         return self.cache / "images" / f"{name}-{key[:12]}"
@@ -118,10 +150,7 @@ class ImageStore:
         self, name: str, lock: DebianLock, packages: tuple[str, ...], *, mode: str, compression: str
     ) -> PinnedImage:
         wanted = tuple(sorted(packages))
-        keys = {
-            origin: store.sha256_text(store.canonical_json([origin, lock.suite, digest, list(wanted), "1"]))
-            for origin, digest in (("registry", lock.digest), ("bootstrap", ""))
-        }
+        keys = self.debian_locks(lock, packages)
         for origin, key in keys.items():
             if mode in {"auto", origin} and (found := self._found(name, key)):
                 return found
@@ -155,10 +184,7 @@ class ImageStore:
             ensure_installed((("mmdebstrap", "mmdebstrap"),), self.reporter)
             debian.bootstrap(read_archive(), lock.suite, packages, work / "context" / "rootfs.tar")
         (work / "context").mkdir(exist_ok=True)
-        store.write_text(
-            work / "Dockerfile",
-            render(self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages),
-        )
+        store.write_text(work / "Dockerfile", self._debian_file(origin, packages))
         context = str(work / "context")
         layout = BakeTarget(
             name="debian",

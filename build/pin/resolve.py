@@ -26,6 +26,7 @@ class Resolver:
     def inputs(self, recipe: Recipe) -> str:
         """Hash what the recipe and the locks ask for."""
         cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
+        debian = read_debian_lock(self.toolchains)
         return store.sha256_text(
             store.canonical_json(
                 {
@@ -33,9 +34,8 @@ class Resolver:
                     "patches": [
                         [patch.file, store.sha256_file(self.patches / patch.file)] for patch in recipe.patches
                     ],
-                    "cuda": cuda.sha256,
-                    "debian": store.to_data(read_debian_lock(self.toolchains)),
-                    "packages": sorted(recipe.runtime.packages),
+                    "toolchain": self.images.toolchain_lock(cuda, debian),
+                    "base images": self.images.debian_locks(debian, recipe.runtime.packages),
                     "base": self.base_mode,
                 }
             )
@@ -60,6 +60,8 @@ class Resolver:
     def _still_there(self, recipe: Recipe, known: Pin) -> bool:
         return (
             self.sources.folder(known.source).is_dir()
-            and self.images.holds(f"toolchain-{recipe.toolchain.cuda}", known.toolchain)
+            and self.images.holds(
+                self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain), known.toolchain
+            )
             and self.images.holds("base", known.base)
         )

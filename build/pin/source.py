@@ -3,18 +3,21 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Reporter
-from build.doors.git import CommitMissing, GitMirrors, TreeIndex
-from build.errors import BadRequest
+from build.doors.git import CommitMissing, GitMirrors, Submodule, TreeIndex
+from build.errors import BadRequest, WorkFailed
 from build.pin.archive import fetch_archive
 from build.pin.model import PatchProof, PinnedSource
 from build.pin.patches import apply_patch
 from build.pin.sample import ensure_sample, is_sample
 from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource
 from build.recipe.refs import Commit
+from build.recipe.words import quoted, shown
+from build.recipe.words import url as url_findings
 
 __all__ = ["Sources", "settle"]
 
@@ -122,12 +125,34 @@ class Sources:
     ) -> tuple[tuple[str, str, str], ...]:
         found: list[tuple[str, str, str]] = []
         for module in self.mirrors.submodules(mirror, commit, base=base):
+            self._must_be_public(module, base)
             with self.reporter.step(f"fetch submodule {prefix}{module.path} at {module.commit[:12]}"):
                 inner = self.mirrors.fetch(module.url, module.commit)
             path = prefix + module.path
             found.append((path, module.commit, module.url))
             found += self._submodules(module.url, inner, module.commit, prefix=f"{path}/")
         return tuple(found)
+
+    def _must_be_public(self, module: Submodule, base: str) -> None:
+        """Refuse addresses of this machine: upstream writes .gitmodules, and may not choose what we read here.
+
+        An address that INGOT_GIT_MIRROR replaces was foreseen by the user; it must not lead out of what replaces it.
+        """
+        # Git decodes %2e in file:// addresses.
+        if ".." in unquote(module.url).replace("\\", "/").split("/"):
+            fault, hint = (
+                f"{quoted(module.url)} leads out of its folder",
+                "only whole https:// URLs are fetched",
+            )
+        elif self.mirrors.location(module.url) != module.url:
+            return
+        else:
+            finding = next(url_findings("url", module.url), None)
+            if finding is None:
+                return
+            fault, hint = finding.message, finding.hint
+        message = f"the submodule {shown(module.path)} of {base}: {fault}"
+        raise WorkFailed(message, hint=f"{hint}; or say submodules: false")
 
     def _export(
         self, index: TreeIndex, pinned: PinnedSource, modules: tuple[tuple[str, str, str], ...]
@@ -142,6 +167,9 @@ class Sources:
                     mirror = self.mirrors.mirror(url)
                     inner = self.mirrors.index(mirror, mirror / f"index.{os.getpid()}")
                     inner.read(commit)
+                    if (part / path).resolve() != part.resolve() / path:
+                        message = f"the submodule {shown(path)} of {pinned.url} lies behind a symbolic link"
+                        raise WorkFailed(message, hint="it would be written elsewhere; say submodules: false")
                     inner.export(part / path)
                     inner.discard()
                 settle(part)

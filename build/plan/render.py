@@ -106,7 +106,6 @@ def render_context(templates: Path) -> dict[str, str]:
         "scripts/check-configure.sh",
         "scripts/compile.sh",
         "scripts/collect.sh",
-        "scripts/install-built.cmake",
         "probe/CMakeLists.txt",
         "probe/kernel.cu",
         "probe/main.cpp",

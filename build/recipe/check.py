@@ -9,7 +9,7 @@ from build.recipe.model import Recipe
 from build.recipe.rules import Facts, recipe_problems, shared_problems
 from build.recipe.words import printable
 
-__all__ = ["check", "facts_of"]
+__all__ = ["check", "comparable", "facts_of"]
 
 
 def check(root: Path) -> tuple[Recipe, ...]:
@@ -31,6 +31,12 @@ def check(root: Path) -> tuple[Recipe, ...]:
     if problems:
         raise BadRecipes(ordered(problems))
     return tuple(recipes)
+
+
+def comparable(root: Path) -> tuple[Recipe, ...]:
+    """Read the recipes below `root` of which is known what they share with others: names and tags of images."""
+    drafts = (read(path, root=root) for path in recipe_paths(root))
+    return tuple(draft.recipe for draft in drafts if draft.recipe and _is_comparable(draft))
 
 
 def _is_comparable(draft: Draft) -> bool:

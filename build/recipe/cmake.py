@@ -32,6 +32,15 @@ OWNED = (
     ("CMAKE_*_LINKER_LAUNCHER", "nothing may stand between the build and its linker"),
     ("CMAKE_*_COMPILER", "toolchain.cuda says which compiler"),
     ("CMAKE_*_HOST_COMPILER", "toolchain.cuda says which compiler"),
+    ("CMAKE_*_COMPILER_AR", "toolchain.cuda says which compiler, and its binutils come with it"),
+    ("CMAKE_*_COMPILER_RANLIB", "toolchain.cuda says which compiler, and its binutils come with it"),
+    ("CMAKE_LINKER*", "nothing may stand between the build and its linker"),
+    ("CMAKE_AR", "the pipeline chooses the compilers and what belongs to them"),
+    ("CMAKE_RANLIB", "the pipeline chooses the compilers and what belongs to them"),
+    ("CMAKE_NVCC*", "toolchain.cuda says which compiler"),
+    ("CMAKE_RULE_LAUNCH_*", "the pipeline puts ccache there"),
+    ("CMAKE_USER_MAKE_RULES_OVERRIDE*", "the pipeline sets what keeps builds equal"),
+    ("CMAKE_*_RULE*", "the pipeline sets what keeps builds equal"),
     ("CUDAToolkit_ROOT", "toolchain.cuda says which toolkit"),
     ("CMAKE_INSTALL_*", "the pipeline decides where things are installed and how they find each other"),
     ("CMAKE_BUILD_WITH_INSTALL_RPATH", "the pipeline sets the run path to $ORIGIN"),
@@ -60,6 +69,11 @@ _FLAGS = (
         "-march=native",
         "compiles for the machine that builds",
         "name the instruction sets by the project's own options",
+    ),
+    (
+        "-arch=native",
+        "compiles for the GPU of the machine that builds",
+        "name the architectures in toolchain.architectures",
     ),
     (
         "-mtune=native",
@@ -104,12 +118,13 @@ def _value(path: str, option: CMakeOption) -> Iterator[Finding]:
         if flag in value.lower():
             yield Finding(path, f"{flag} {why}", hint)
             return
-    if value.lower() == "native" or (value == "ON" and option.name.endswith("_NATIVE")):
+    native = option.name.endswith("_NATIVE")
+    if value.lower() == "native" or (native and value not in {"OFF", "0"} and _switch(value) != "OFF"):
         yield Finding(
             path, f"{quoted(value)} compiles for the machine that builds", _native_hint(option.name)
         )
         return
-    switch = _switch(value)
+    switch = "OFF" if native and value == "0" else _switch(value)
     if switch:
         yield Finding(path, f"unknown value {quoted(value)}", f"write {switch}")
         return

@@ -9,17 +9,24 @@ from build.recipe.words import Finding, meant, names, quoted
 
 __all__ = ["PINNED", "RUN_TIME", "fill", "placeholder_findings", "values", "without"]
 
-PINNED = ("version", "build", "commit", *(f"commit{digits}" for digits in range(7, 13)))
+PINNED = ("version", "number", "build", "commit", *(f"commit{digits}" for digits in range(7, 13)))
 """Known from the pin."""
 RUN_TIME = ("model", "port")
 """Known when the image is run."""
 
+_DOTTED = re.compile(r"v?([0-9]+(?:\.[0-9]+)+)")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def values(source: Source) -> dict[str, str]:
-    """Return what the source's placeholders stand for. A version without one number has no `{build}`."""
+    """Return what the source's placeholders stand for. A version without one number has no `{build}`.
+
+    `{number}` is a version like v0.1.2 without its letter.
+    """
     found = {"version": source.version}
+    dotted = _DOTTED.fullmatch(source.version)
+    if dotted:
+        found["number"] = dotted[1]
     numbers = re.findall(r"[0-9]+", source.version)
     if len(numbers) == 1:
         found["build"] = numbers[0]
@@ -66,6 +73,9 @@ def placeholder_findings(
         elif name == "build":
             what = f"version {quoted(source.version)} has no build number for '{{build}}'"
             hint = "write the number itself"
+        elif name == "number":
+            what = f"version {quoted(source.version)} is no dotted number for '{{number}}'"
+            hint = "write {version}, or the number itself"
         elif name in PINNED:
             what, hint = f"'{{{name}}}' has no value: a package lock names no commit", "leave it out"
         yield Finding(key, what, hint or f"known here: {names(known)}")

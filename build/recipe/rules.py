@@ -21,7 +21,6 @@ _LEANS_ON = {
     "image.tags": ("source", "variants"),
     "link_fix": ("toolchain.driver", "family", "cmake"),
     "patches": ("name",),
-    "runtime.packages": ("runtime.healthcheck",),
     "serve": ("source",),
     "smoke": ("source", "family"),
     "source": ("family", "toolchain", "variants"),

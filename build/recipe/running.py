@@ -15,10 +15,18 @@ _DRIVER = re.compile(r"(nvidia|libnvidia|libcuda|cuda-drivers|cuda-compat)([0-9.
 _MODULE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _USER = re.compile(r"([0-9]{1,10}):([0-9]{1,10})")
 _HTTP_PATH = "A-Za-z0-9_./~-"
+_TO_THE_USER = "leave it to who runs the image"
 _REFUSED_ENV = {
-    "NVIDIA_DISABLE_REQUIRE": "would hide that the host's driver is too old",
+    "NVIDIA_DISABLE_REQUIRE": ("would hide that the host's driver is too old", _TO_THE_USER),
+    "NVIDIA_DRIVER_CAPABILITIES": ("is set by the pipeline", _TO_THE_USER),
+    "NVIDIA_REQUIRE_CUDA": ("is set by the pipeline", "toolchain.cuda says which driver is needed"),
+    "NVIDIA_VISIBLE_DEVICES": ("is set by the pipeline", _TO_THE_USER),
+    "PATH": ("is the base's own", "runtime.links lays other paths to a program"),
 }
-_SECRET = re.compile(r".*(TOKEN|PASSWORD|PASSWD|SECRET|API_KEY|APIKEY)")
+_SECRET = re.compile(
+    r".*(TOKEN|PASSWORD|PASSWD|PASSPHRASE|SECRET|SECRETS|CREDENTIAL|CREDENTIALS|API_KEY|APIKEY|ACCESS_KEY|PRIVATE_KEY)(_.*)?"
+)
+"""A word that ends so, anywhere in the name. MAX_TOKENS and TOKENIZERS_PARALLELISM are none."""
 _ID_MAX = 2**31 - 1
 _PORT_MAX = 65535
 _EXIT_MAX = 255
@@ -76,7 +84,7 @@ def _runtime(runtime: Runtime) -> Iterator[Finding]:
     yield from _env(runtime.env)
     yield from _packages(runtime.packages)
     yield from _links(runtime.links)
-    yield from _healthcheck(runtime.healthcheck, runtime.packages)
+    yield from _healthcheck(runtime.healthcheck)
 
 
 def _between(key: str, number: int, low: int, high: int) -> Iterator[Finding]:
@@ -102,7 +110,7 @@ def _env(env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
         elif name.startswith("LD_"):
             yield Finding(key, "changes which libraries are loaded", "the image finds its own by $ORIGIN")
         elif name in _REFUSED_ENV:
-            yield Finding(key, _REFUSED_ENV[name], "leave it to who runs the image")
+            yield Finding(key, *_REFUSED_ENV[name])
         elif _SECRET.fullmatch(name):
             yield Finding(key, "looks like a secret, and an image is public", "set it where the image is run")
         yield from plain(key, value)
@@ -110,6 +118,9 @@ def _env(env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
 
 def _packages(packages: Sequence[str]) -> Iterator[Finding]:
     yield from repeated("runtime.packages", packages)
+    if "curl" not in packages:
+        message = "has no curl, with which smoke and the health check ask the server"
+        yield Finding("runtime.packages", message, "add curl")
     for index, name in enumerate(packages):
         key = f"runtime.packages.{index}"
         if not _DEBIAN.fullmatch(name):
@@ -147,15 +158,12 @@ def _link_place(key: str, path: str, links: Sequence[str]) -> Iterator[Finding]:
         yield Finding(key, "lies below another link", "a link is no folder")
 
 
-def _healthcheck(healthcheck: Healthcheck | None, packages: Sequence[str]) -> Iterator[Finding]:
+def _healthcheck(healthcheck: Healthcheck | None) -> Iterator[Finding]:
     if healthcheck is None:
         return
     yield from _http_path("runtime.healthcheck.path", healthcheck.path)
     yield from _between("runtime.healthcheck.start_period_s", healthcheck.start_period_s, 1, _DAY_S)
     yield from _between("runtime.healthcheck.interval_s", healthcheck.interval_s, 1, _DAY_S)
-    if "curl" not in packages:
-        hint = "add curl, or write healthcheck: none"
-        yield Finding("runtime.packages", "has no curl, which the health check calls", hint)
 
 
 def _http_path(key: str, path: str) -> Iterator[Finding]:

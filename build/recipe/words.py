@@ -41,6 +41,8 @@ _WORD_MAX = 200
 _PROSE_MAX = 1000
 _JINJA = ("{{", "{%", "{#")
 _HTML = re.compile(r"<[A-Za-z/!?]")
+_DIRECTIVE = re.compile(r"\s*(syntax|escape|check)\s*=", re.IGNORECASE)
+"""How a comment begins that a Dockerfile's parser obeys."""
 _EXPANSION = re.compile(r"\$[A-Za-z_({]")
 _HOST = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+(:[0-9]{1,5})?"
@@ -139,8 +141,14 @@ def _banned(text: str, marks: tuple[str, ...]) -> str:
 
 
 def title(key: str, text: str) -> Iterator[Finding]:
-    """Find what may not stand in a line that becomes a label and a heading."""
+    """Find what may not stand in a line that becomes a label, a heading and a comment of the Dockerfile."""
     yield from within(key, text)
+    directive = _DIRECTIVE.match(text)
+    if directive:
+        message = (
+            f"begins with {quoted(directive[0].strip())}, which a Dockerfile's parser would obey in a comment"
+        )
+        yield Finding(key, message, "begin with another word")
     mark = _banned(text, ('"', "`", "$", "\\", ";", "|", "&", "<", ">"))
     if mark:
         yield Finding(key, f"holds {quoted(mark)}, which a label or a shell would act on", "leave it out")
@@ -184,6 +192,8 @@ def path_findings(key: str, text: str, *, absolute: bool) -> Iterator[Finding]:
 
 def _url_fault(text: str) -> tuple[str, str]:
     """Return what is wrong with the front of a URL, and the mend."""
+    if text.lower().startswith("https://") and not text.startswith("https://"):
+        return "has its scheme in capitals", "write https:// in lower case"
     for pattern, fault, hint in _NOT_HTTPS:
         if re.match(pattern, text, re.IGNORECASE):
             return fault, hint

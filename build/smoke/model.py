@@ -56,6 +56,8 @@ class Expectations:
     links: tuple[tuple[str, str], ...] = ()
     """Path of each promised link, and the program it leads to."""
     labels: tuple[tuple[str, str], ...] = ()
+    health: str = "/health"
+    """Path that answers 200 once the server is ready."""
     version: str
     """Text that `<entrypoint> --version` prints."""
     serve: tuple[str, ...] = ()

@@ -4,13 +4,13 @@ import platform
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from build.doors import process
+from build.doors import process, store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Engine, Reporter
-from build.errors import IngotError
+from build.errors import IngotError, WorkFailed
 from build.image.layout import open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
@@ -45,6 +45,7 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         port=recipe.runtime.port,
         env=recipe.runtime.env,
         links=recipe.runtime.links,
+        health=recipe.runtime.healthcheck.path if recipe.runtime.healthcheck else "/health",
         labels=plan.labels,
         version=recipe.smoke.version,
         serve=recipe.serve.args,
@@ -128,8 +129,13 @@ class SmokeRun:
 
     def running(self, expect: Expectations) -> tuple[CheckResult, ...]:
         """Load the image and run the checks that run it. Containers of an earlier, killed run are removed first."""
-        run_id = f"{self.plan.name}-{self.plan.fingerprint[:12]}"
-        self.engine.sweep(f"{LABEL}={run_id}")
+        # One smoke test at a time below one cache: whatever carries this label and still runs was left by a kill.
+        run_id = store.sha256_text(str(self.work.resolve()))[:12]
+        with store.locked(self.work / ".lock"):
+            self.engine.sweep(f"{LABEL}={run_id}")
+            return self._loaded(expect, run_id)
+
+    def _loaded(self, expect: Expectations, run_id: str) -> tuple[CheckResult, ...]:
         loaded = self.engine.load(self.layout, f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}")
         self.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.work) as scratch:
@@ -142,9 +148,21 @@ class SmokeRun:
                 run_id=run_id,
             )
             try:
-                return running.run_running(image, gpu=gpu_missing(expect.architectures))
+                return running.run_running(image, gpu=_no_gpu(image))
             finally:
                 self.engine.sweep(f"{LABEL}={run_id}")
+                self.engine.remove_image(loaded.ref)
+
+
+def _no_gpu(image: RunningImage) -> str:
+    """Say why the checks are not run on a GPU: none that fits, or an engine that cannot hand it to a container."""
+    if reason := gpu_missing(image.expect.architectures):
+        return reason
+    try:
+        replace(image, gpu=True).run("--version")
+    except WorkFailed as error:
+        return f"this engine cannot give a container the GPU: {error.message}"
+    return ""
 
 
 def _folder(scratch: Path, name: str) -> Path:

@@ -4,8 +4,18 @@ set -eu
 cuda=/usr/local/cuda/lib64
 mkdir -p /install /collect/cuda /collect/kernels /collect/server/licenses
 
+# What nobody asked for was not built, and `cmake --install` stops at the first such file. OPTIONAL is CMake's own word for
+# "no error if it is missing"; every file that is passed over is named. The check of the finished image misses what is needed.
+optional='s/^\( *file(INSTALL DESTINATION "[^"]*" TYPE [A-Z_]*\) /\1 OPTIONAL /'
 for build in "$@"; do
-    cmake -DBUILD_DIR="$build" -DCMAKE_INSTALL_PREFIX=/install -DCMAKE_INSTALL_DO_STRIP=1 -P /tmp/install-built.cmake
+    find "$build" -name cmake_install.cmake | sort > /tmp/scripts
+    while read -r script; do
+        sed -n '/^ *file(INSTALL /,/)$/p' "$script" | sed 's/.* FILES //; s/ REGEX .*//' | grep -o '"/[^"]*"' || true
+    done < /tmp/scripts | tr -d '"' | sort -u | while read -r file; do
+        [ -e "$file" ] || [ -L "$file" ] || echo "collect: not built, not installed: $file"
+    done
+    while read -r script; do sed -i "$optional" "$script"; done < /tmp/scripts
+    cmake --install "$build" --prefix /install --strip
 done
 
 is_elf() { [ "$(dd if="$1" bs=4 count=1 2>/dev/null | od -An -tx1 | tr -d ' \n')" = 7f454c46 ]; }
@@ -48,9 +58,16 @@ while [ -s /tmp/queue ]; do
     sort -u /tmp/next > /tmp/queue
 done
 
-# Licences of what is shipped: the project's own, and NVIDIA's for its libraries.
+# Licences of what is shipped: the project's own, those it keeps of what it contains, and NVIDIA's for its libraries. All
+# lie in one folder: licenses/a/MIT of the source is licenses-a-MIT.
 find /src -maxdepth 1 -type f \( -iname 'license*' -o -iname 'copying*' -o -iname 'notice*' \) \
     -exec cp {} /collect/server/licenses/ \;
+for folder in licenses LICENSES; do
+    [ -d "/src/$folder" ] || continue
+    (cd /src && find "$folder" -type f) | sort | while read -r file; do
+        cp "/src/$file" "/collect/server/licenses/$(echo "$file" | tr / -)"
+    done
+done
 if [ -n "$(ls /collect/cuda)" ]; then
     mkdir -p /collect/cuda/licenses/nvidia
     cp /usr/local/cuda/licenses/*.txt /collect/cuda/licenses/nvidia/

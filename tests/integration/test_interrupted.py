@@ -51,17 +51,6 @@ def test_killed_while_compiling(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda one: one.name)
-def test_killed_while_resolving(number: signal.Signals, good: Checkout, checkout: Checkout) -> None:
-    """A commit that no mirror has yet."""
-    checkout.edit("samples/minifork/README.md", "# minifork", f"# minifork {number.name} {checkout.root}")
-    checkout.repin()
-    checkout.killed(r"fetch ", number, "plan", "minifork")
-    again = checkout.run("plan", "minifork")
-    assert again.code == 0, again.err
-    assert (checkout.out / "minifork" / "plan.json").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda one: one.name)
 def test_push_then_push_again(number: signal.Signals, good: Checkout, checkout: Checkout) -> None:
     shutil.copytree(good.out, checkout.out)
     (checkout.out / "minifork" / "push.json").unlink()

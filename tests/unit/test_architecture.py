@@ -15,7 +15,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"recipe", "doors", "settings"}),
     *(frozenset({name}) for name in ("host", "pin", "plan", "image", "smoke", "publish")),
     frozenset({"follow", "bench", "report"}),
-    frozenset({"road", "demo"}),
+    frozenset({"several", "road", "demo"}),
     frozenset({"cli"}),
     frozenset({"__main__", "__init__"}),
 )

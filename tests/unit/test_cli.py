@@ -81,7 +81,9 @@ def test_bad_recipes_are_all_shown_and_end_with_2(checkout: Path) -> None:
     (checkout / "recipes" / "other.yaml").write_text("name: other\nnaem: x\n")
     done = run(checkout, "check", "--json")
     assert done.returncode == 2
-    assert done.stdout == ""
+    answer = json.loads(done.stdout)
+    assert answer["exit_code"] == 2
+    assert any("likned" in problem for problem in answer["problems"])
     assert "Traceback" not in done.stderr
     assert re.search(r"recipes/minifork\.yaml:\d+ +toolchain\.driver .*likned", done.stderr)
     assert re.search(r"recipes/other\.yaml:2 +naem ", done.stderr)
@@ -93,7 +95,7 @@ def test_bad_recipes_are_all_shown_and_end_with_2(checkout: Path) -> None:
 def test_an_unreachable_upstream_ends_with_4_and_leaves_nothing_half_done(checkout: Path) -> None:
     done = run(checkout, "resolve", "minifork", "--json")
     assert done.returncode == 4, done.stderr
-    assert done.stdout == ""
+    assert json.loads(done.stdout)["exit_code"] == 4
     assert (
         "cannot reach file:///nonexistent/minifork.git for https://git.example.org/minifork.git"
         in " ".join(done.stderr.split())
@@ -185,7 +187,7 @@ def test_what_a_wrong_request_says(
 ) -> None:
     assert main([*words, "--json"]) == code
     out, err = capsys.readouterr()
-    assert out == ""
+    assert json.loads(out)["exit_code"] == code
     assert said in " ".join(err.split())
     assert last_line(err).startswith(f"exit {code}: ")
     assert not (elsewhere / "out").exists() or not any((elsewhere / "out").rglob("*.json"))

@@ -10,14 +10,17 @@ import pytest
 
 from build.doors import store
 from build.errors import BadRequest, IngotError, SmokeFailed, Unreachable, WorkFailed
+from build.image.build import rendered, write_rendered
 from build.image.layout import open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.plan.plan import make_plan
 from build.publish.model import PushReceipt
 from build.recipe.refs import Digest, ImageRef
-from build.road import Road, SeveralFailed
+from build.road import Road
 from build.settings import Settings, from_env
+from build.several import SeveralFailed
+from build.several import each as do_each
 from build.smoke.model import CheckResult, Outcome, SmokeReport
 from build.smoke.run import covers, expectations_of
 from tests.fakes import FakeRegistry, RecordingReporter
@@ -185,9 +188,8 @@ def fail(error: IngotError) -> Never:
 
 def each(*calls: Callable[[], str]) -> tuple[list[str] | SeveralFailed, RecordingReporter]:
     reporter = RecordingReporter()
-    road = Road(settings=settings(Path("/nowhere")), reporter=reporter)
     try:
-        return road.each((f"r{number}", call) for number, call in enumerate(calls)), reporter
+        return do_each(((f"r{number}", call) for number, call in enumerate(calls)), reporter), reporter
     except SeveralFailed as error:
         return error, reporter
 
@@ -206,7 +208,7 @@ def test_a_failure_does_not_stop_the_others() -> None:
     )
     assert seen == ["a", "b"]
     assert isinstance(failed, SeveralFailed)
-    assert failed.message == "failed: r1"
+    assert failed.message == "r1: the patch conflicts"
     assert failed.exit_code == 1
     assert reporter.all("error") == ["r1: the patch conflicts  hint: refresh it"]
 
@@ -237,3 +239,14 @@ def test_an_interrupt_stops_the_others() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         each(interrupt, partial(fail, WorkFailed("the second was begun")))
+
+
+def test_rendered_files_that_somebody_changed_are_written_again(tmp_path: Path) -> None:
+    plan = make_plan(RECIPE, "", PIN, templates=TEMPLATES, places=PLACES)
+    write_rendered(plan, tmp_path)
+    assert rendered(plan, tmp_path)
+    (tmp_path / "docker-bake.json").write_text("{}")
+    assert not rendered(plan, tmp_path)
+    write_rendered(plan, tmp_path)
+    (tmp_path / "context" / "scripts" / "probe.sh").unlink()
+    assert not rendered(plan, tmp_path)

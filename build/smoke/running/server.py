@@ -59,13 +59,15 @@ def health(session: Session) -> Verdict:
         return Verdict(findings=(), detail={"body": tail(body, 3)})
     logs = tail(session.container.logs())
     return Verdict(
-        findings=(f"/health did not answer 200 within {_HEALTH_S} s; the server's last lines:\n{logs}",)
+        findings=(
+            f"{session.image.expect.health} did not answer 200 within {_HEALTH_S} s; the server's last lines:\n{logs}",
+        )
     )
 
 
 def _wait(session: Session) -> tuple[int, str]:
     return session.curl(
-        "/health",
+        session.image.expect.health,
         "--fail",
         "--retry",
         str(_HEALTH_S),

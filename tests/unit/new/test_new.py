@@ -10,7 +10,7 @@ from build.doors.commits import commit_folder, commit_patch
 from build.doors.console import Console
 from build.doors.git import CommitMissing, GitMirrors, git_output
 from build.doors.remote import list_files, ls_remote, read_text
-from build.errors import BadRequest, Unreachable
+from build.errors import BadRecipes, BadRequest, Unreachable
 from build.follow.new import NewRecipe, name_of, new
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
@@ -153,6 +153,51 @@ def test_a_recipe_that_is_there_is_left_alone(place: Place) -> None:
     with pytest.raises(BadRequest, match=r"recipes/minifork\.yaml is there already"):
         place.new(MINIFORK)
     assert path.read_text() == "mine\n"
+
+
+def test_an_image_that_another_recipe_has_gets_the_owners_name_too(place: Place) -> None:
+    place.fork(**{"CMakeLists.txt": "project(x)"})
+    first = place.new(FORK, name="my-fork")
+    other = (place.root / first.file).read_text().replace("repository: my-fork", "repository: mine")
+    (place.root / first.file).write_text(other)
+    made = place.new(FORK, name="mine")
+    recipes = {recipe.name: recipe for recipe in check(place.root)}
+    assert recipes["mine"].image.repository == "mine-owner"
+    assert "# Another recipe has the image mine." in (place.root / made.file).read_text()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "message"),
+    [
+        (("repository: one", "repository: two"), "'two' is the image of recipes/one.yaml already"),
+        (("name: one", "name: two"), "'two' is the name of recipes/one.yaml already"),
+    ],
+)
+def test_without_a_free_name_nothing_is_written(place: Place, theirs: tuple[str, str], message: str) -> None:
+    path = place.root / place.new(MINIFORK, name="one").file
+    path.write_text(path.read_text().replace(*theirs))
+    with pytest.raises(BadRequest) as caught:
+        place.new(MINIFORK, name="two")
+    assert (caught.value.message, caught.value.hint) == (message, "choose another with --name")
+    assert [one.name for one in (place.root / "recipes").glob("*.yaml")] == ["one.yaml"]
+
+
+def test_what_is_written_is_held_against_the_other_recipes(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the choice of a name ever misses a collision, the proof does not."""
+    path = place.root / place.new(MINIFORK, name="one").file
+    path.write_text(path.read_text().replace("repository: one", "repository: two"))
+    monkeypatch.setattr("build.follow.new._repository", lambda name, *_: name)
+    with pytest.raises(BadRecipes) as caught:
+        place.new(MINIFORK, name="two")
+    assert {problem.file for problem in caught.value.problems} == {"recipes/two.yaml"}
+    assert not (place.root / "recipes" / "two.yaml").exists()
+
+
+def test_faults_of_other_recipes_are_not_held_against_it(place: Place) -> None:
+    (place.root / "recipes" / "broken.yaml").write_text("name: [\n")
+    assert place.new(MINIFORK, name="two").name == "two"
 
 
 def test_upstream_does_not_answer(place: Place) -> None:

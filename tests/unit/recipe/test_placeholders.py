@@ -51,6 +51,19 @@ def test_build_is_the_versions_one_number(recipe: Recipe, version: str, build: s
     assert fill("{build}", other) == build
 
 
+@pytest.mark.parametrize(("version", "number"), [("v0.1.2", "0.1.2"), ("0.11.0", "0.11.0")])
+def test_number_is_a_dotted_version_without_its_letter(recipe: Recipe, version: str, number: str) -> None:
+    assert isinstance(recipe.source, GitSource)
+    assert fill("{number}", replace(recipe, source=replace(recipe.source, version=version))) == number
+
+
+@pytest.mark.parametrize("version", ["b42", "v1", "x0.1.2", "v0.1.2-rc1"])
+def test_another_version_has_no_number(recipe: Recipe, version: str) -> None:
+    assert isinstance(recipe.source, GitSource)
+    with pytest.raises(BadRequest):
+        fill("{number}", replace(recipe, source=replace(recipe.source, version=version)))
+
+
 def test_a_release_has_no_build(recipe: Recipe) -> None:
     assert isinstance(recipe.source, GitSource)
     with pytest.raises(BadRequest):

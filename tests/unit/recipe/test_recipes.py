@@ -32,7 +32,6 @@ def test_the_engines_people_came_for_are_there() -> None:
 @pytest.mark.parametrize(
     ("name", "images"),
     [
-        ("beellama", {"beellama-cpp:0.1.2"}),
         ("llama-cpp-mtp", {"llama-cpp-mtp:master-ad27757"}),
         ("buun", {"buun-llama-cpp-dflash:0.2.0"}),
         ("atomic", {"llamacpp-atomic-mtp:0.1.0"}),
@@ -42,6 +41,24 @@ def test_the_engines_people_came_for_are_there() -> None:
 def test_charts_change_the_namespace_alone(name: str, images: set[str]) -> None:
     image = filled(RECIPES[name]).image
     assert images <= {f"{image.repository}:{tag}" for tag in image.tags}
+
+
+def test_a_chart_of_a_version_that_is_not_built_changes_its_tag_too() -> None:
+    image = filled(RECIPES["beellama"]).image
+    assert (image.repository, image.tags) == ("beellama-cpp", ("latest", "v0.1.2", "0.1.2"))
+    text = (ROOT / RECIPES["beellama"].origin.file).read_text(encoding="utf-8")
+    assert "only the namespace changes" not in text
+    assert "changes the namespace and the tag, to 0.1.2" in " ".join(RECIPES["beellama"].notes)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_tag_that_a_bump_would_move_to_another_version_says_so(name: str) -> None:
+    """A number of a chart follows from nothing upstream says; what is upstream's is a placeholder."""
+    block = (ROOT / RECIPES[name].origin.file).read_text(encoding="utf-8").partition("\nimage:\n")[2]
+    block = block.partition("\n\n")[0]
+    fixed = [tag for tag in RECIPES[name].image.tags if re.fullmatch(r"v?[0-9]+(\.[0-9]+)+", tag)]
+    assert ("`bump` must revisit it" in block) is bool(fixed)
+    assert all(f"{tag} is the chart's number" in block for tag in fixed)
 
 
 @pytest.mark.parametrize("name", ["buun", "am17an-mtp", "atomic"])
