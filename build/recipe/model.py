@@ -1,7 +1,8 @@
 """The recipe as types. Frozen, pure; defaults live here and nowhere else. The JSON schema is generated from this file.
 
 Text fields may hold placeholders where a docstring says so; they are the only substitution there is:
-`{version}` the source's version, `{build}` its digits (`b9261` -> `9261`), `{commit}` the 40 digits, `{commit7}` to
+`{version}` the source's version, `{build}` its digits (`b9261` -> `9261`),
+`{number}` it without a leading letter (`v0.1.2` -> `0.1.2`), `{commit}` the 40 digits, `{commit7}` to
 `{commit12}` abbreviations; in `serve` also `{model}` and `{port}`, filled in when the image is run.
 """
 

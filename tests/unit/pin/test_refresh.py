@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from build.errors import BadRequest, Unreachable
+from build.pin.refresh import Refresh, cuda_requirement, lock_text, with_commit
+from tests.fakes import RecordingReporter
+
+OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+LOCK = f"""{{
+  "suite": "bookworm",
+  "image": "debian:bookworm-slim",
+  "digest": "{OLD}",
+  "toolchain_packages": ["g++"]
+}}
+"""
+
+
+def refresh(root: Path, answer: str | Exception | None = NEW) -> Refresh:
+    (root / "recipes" / "toolchains").mkdir(parents=True)
+    (root / "recipes" / "toolchains" / "debian.json").write_text(LOCK)
+
+    def digest_of(_reference: str) -> str | None:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return Refresh(root=root, cache=root / "cache", reporter=RecordingReporter(), digest_of=digest_of)
+
+
+def test_the_requirement_names_what_nvcc_leaves_open() -> None:
+    assert cuda_requirement("13.0") == "cuda-toolkit[nvcc,crt,nvvm,cudart,cublas,cccl]==13.0.*"
+
+
+def test_a_lock_says_how_it_is_refreshed() -> None:
+    text = lock_text("13.0", "nvidia-cuda-nvcc==13.0.88 --hash=sha256:aa\n")
+    assert "# Refresh: nox -s pins -- 13.0\n" in text
+    assert text.endswith("nvidia-cuda-nvcc==13.0.88 --hash=sha256:aa\n")
+
+
+def test_only_the_commit_of_a_recipe_changes() -> None:
+    recipe = f"name: x\nsource:\n  commit: {'1' * 40}  # kept? no: a comment makes it another line\n  commit: {'1' * 40}\n"
+    changed = with_commit(recipe, "2" * 40)
+    assert changed == recipe.replace(f"  commit: {'1' * 40}\n", f"  commit: {'2' * 40}\n")
+
+
+def test_debian_s_digest_is_the_one_line_that_changes(tmp_path: Path) -> None:
+    assert refresh(tmp_path).refresh(("debian",)) == ["recipes/toolchains/debian.json"]
+    assert (tmp_path / "recipes/toolchains/debian.json").read_text() == LOCK.replace(OLD, NEW)
+
+
+def test_an_unchanged_lock_is_not_written(tmp_path: Path) -> None:
+    assert refresh(tmp_path, OLD).refresh(("debian",)) == []
+
+
+def test_absent_and_unreachable_are_different_answers(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="the registry has no debian:bookworm-slim"):
+        refresh(tmp_path / "a", None).refresh(("debian",))
+    with pytest.raises(Unreachable, match="no route"):
+        refresh(tmp_path / "b", Unreachable("no route")).refresh(("debian",))
+    assert (tmp_path / "b/recipes/toolchains/debian.json").read_text() == LOCK
+
+
+def test_an_unknown_lock_is_named_with_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="there is no lock called cuda") as caught:
+        refresh(tmp_path).refresh(("cuda",))
+    assert caught.value.hint == "locks: python, debian, samples"
