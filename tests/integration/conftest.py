@@ -64,7 +64,7 @@ class Checkout:
     def out(self) -> Path:
         return self.root / "out"
 
-    def run(self, *words: str, **env: str) -> Ran:
+    def run(self, *words: str, timeout_s: float = 1800, **env: str) -> Ran:
         done = subprocess.run(
             (sys.executable, "-m", "build", *words),
             cwd=self.root,
@@ -72,7 +72,7 @@ class Checkout:
             text=True,
             capture_output=True,
             check=False,
-            timeout=1800,
+            timeout=timeout_s,
         )
         return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
 
