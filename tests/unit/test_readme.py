@@ -33,3 +33,7 @@ def test_every_verb_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert ended.value.code == 0
     assert "exit codes: 0 done" in capsys.readouterr().out
+
+
+def test_nothing_is_left_to_fill_in() -> None:
+    assert not re.search(r"@[A-Z]+@", README)
