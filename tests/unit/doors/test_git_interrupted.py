@@ -16,7 +16,11 @@ from build.doors import gitlocks
 from build.doors.gitlocks import clear_locks
 from build.errors import WorkFailed
 
+_FLAGS = Path("/sys/class/net/lo/flags")
+_DOWN = _FLAGS.exists() and not int(_FLAGS.read_text(), 16) & 1
+
 pytestmark = [
+    pytest.mark.skipif(_DOWN, reason="loopback is down"),
     pytest.mark.processes,
     pytest.mark.skipif(sys.platform != "linux", reason="/proc and PDEATHSIG are Linux's"),
 ]
