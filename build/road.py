@@ -1,118 +1,38 @@
 """The road from a recipe to a pushed image, one station after the other, each leaving its artifact below out/.
 
-Wires the stations to the doors and decides what need not be done again. No rule of a station lives here. Doors are
-imported when they are opened: a run that finds nothing to do opens none.
+Calls the stations and decides what need not be done again. No rule of a station lives here.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from build.doors import store
-from build.doors.effects import EngineHandle, Reporter
-from build.doors.git import GitMirrors
 from build.errors import BadRequest, WorkFailed
 from build.image.build import build_image, find_built, rendered, write_rendered
 from build.image.model import BuiltImage
-from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin
-from build.pin.resolve import Resolver
-from build.pin.sample import SAMPLES_URL
-from build.pin.source import Sources
 from build.plan.model import ImagePlan, directory_name
 from build.plan.plan import Places, make_plan, unpinned
 from build.publish.model import PushReceipt
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
-from build.settings import Namespace, Settings
+from build.settings import Namespace
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, covers, expectations_of
-
-if TYPE_CHECKING:
-    from build.doors.buildx import Buildx
-    from build.doors.engine import DockerEngine
-    from build.doors.registry import HttpRegistry
+from build.wiring import Wiring
 
 __all__ = ["Road"]
 
 
 @dataclass(kw_only=True)
-class Road:
+class Road(Wiring):
     """One run of the pipeline on one machine."""
 
-    settings: Settings
-    reporter: Reporter
     force: bool = False
     """Build and smoke-test even what is done already."""
-
-    # Doors, opened when they are needed.
-
-    @cached_property
-    def engine(self) -> EngineHandle:
-        from build.host.engine import ensure_engine
-
-        return ensure_engine(self.settings, self.reporter)
-
-    @cached_property
-    def buildx(self) -> "Buildx":
-        from build.doors.buildx import Buildx
-
-        return Buildx(self.engine)
-
-    @cached_property
-    def containers(self) -> "DockerEngine":
-        from build.doors.engine import DockerEngine
-
-        return DockerEngine(self.engine)
-
-    @cached_property
-    def registry(self) -> "HttpRegistry":
-        from build.doors.registry import HttpRegistry
-
-        return HttpRegistry(docker_config=self.settings.docker_config)
-
-    @cached_property
-    def images(self) -> ImageStore:
-        return ImageStore(
-            cache=self.settings.cache,
-            templates=self.templates,
-            builder=lambda: self.buildx,
-            reporter=self.reporter,
-            registry_has=self._registry_has,
-        )
-
-    @cached_property
-    def resolver(self) -> Resolver:
-        root, cache = self.settings.root, self.settings.cache
-        mirrors = tuple((mirror.prefix, mirror.replacement) for mirror in self.settings.git_mirrors)
-        sources = Sources(
-            mirrors=GitMirrors(
-                root=cache / "git", replacements=(*mirrors, (SAMPLES_URL, f"{cache}/samples/"))
-            ),
-            cache=cache,
-            patches=root / "patches",
-            samples=root / "samples",
-            reporter=self.reporter,
-        )
-        return Resolver(
-            sources=sources,
-            images=self.images,
-            toolchains=self.toolchains,
-            patches=root / "patches",
-            base_mode=self.settings.base,
-        )
-
-    @property
-    def templates(self) -> Path:
-        return self.settings.root / "dockerfiles"
-
-    @property
-    def toolchains(self) -> Path:
-        return self.settings.root / "recipes" / "toolchains"
 
     # Stations.
 
@@ -236,15 +156,6 @@ class Road:
         receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
         store.write_artifact(out / "push.json", receipt)
         return receipt
-
-    def _registry_has(self, reference: str) -> bool:
-        return self.registry.exists(reference)
-
-    def _digest(self, reference: str) -> str | None:
-        from build.doors.registry import parse_reference
-
-        manifest = self.registry.manifest(parse_reference(reference))
-        return str(manifest.digest) if manifest else None
 
     def _out(self, recipe: Recipe, variant: str) -> Path:
         return self.settings.out / directory_name(recipe.name, variant)

@@ -15,7 +15,9 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"recipe", "doors", "settings"}),
     *(frozenset({name}) for name in ("host", "pin", "plan", "image", "smoke", "publish")),
     frozenset({"follow", "bench", "report"}),
-    frozenset({"several", "road", "demo"}),
+    frozenset({"several", "wiring"}),
+    frozenset({"road", "demo"}),
+    frozenset({"verbs"}),
     frozenset({"cli"}),
     frozenset({"__main__", "__init__"}),
 )

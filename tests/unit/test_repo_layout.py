@@ -11,7 +11,7 @@ import pytest
 import build
 
 ROOT = Path(__file__).parents[2]
-HOMES = re.compile(r"/(?:home|Users)/[a-z][\w-]+/|/root/[\w.]|/work/[a-z]")
+HOMES = re.compile(r"/(?:home|Users)/[a-z][\w-]+/|/root/[\w.]|/(?:work|shared|workspace)/[a-z]")
 """Somebody's own folders. Images and tests name /root itself, and a CI service's /home/runner."""
 INDEX_OPTION = re.compile(r"--(?:extra-)?index-url\b|--find-links\b|^\s*index-url\s*=", re.MULTILINE)
 SELF = Path(__file__).relative_to(ROOT).as_posix()

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from build.doors.effects import RunningContainer
 from build.errors import WorkFailed
@@ -14,7 +14,7 @@ from build.smoke import minimodel
 from build.smoke.running.image import RunningImage, tail
 from build.smoke.static.image import Verdict
 
-__all__ = ["CHECKS", "Session", "session"]
+__all__ = ["CHECKS", "ServerCheck", "Session", "session"]
 
 _HEALTH_S = 60
 _STOP_S = 10.0
@@ -165,10 +165,40 @@ def sigterm(session: Session) -> Verdict:
     return Verdict(findings=(), detail={"exit": result.exit_code})
 
 
-CHECKS: tuple[tuple[str, Callable[[Session], Verdict]], ...] = (
-    ("health", health),
-    ("endpoints", endpoints),
-    ("tokens", tokens),
-    ("sigterm", sigterm),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCheck:
+    """A proof that needs the running server."""
+
+    name: str
+    protects: str
+    """What would have gone wrong for the user, in one sentence."""
+    run: Callable[[Session], Verdict]
+    needs_health: bool = True
+    needs_model: bool = False
+
+
+CHECKS: Final[tuple[ServerCheck, ...]] = (
+    ServerCheck(
+        name="health",
+        protects="The server does not come up: a missing backend, a bad default, a crash at start.",
+        run=health,
+        needs_health=False,
+    ),
+    ServerCheck(
+        name="endpoints",
+        protects="Clients and probes meet a 404, or a server without the patch that the tag promises.",
+        run=endpoints,
+    ),
+    ServerCheck(
+        name="tokens",
+        protects="The server answers, and the answer is garbage.",
+        run=tokens,
+        needs_model=True,
+    ),
+    ServerCheck(
+        name="sigterm",
+        protects="Pods take thirty seconds to stop and lose what they were answering.",
+        run=sigterm,
+    ),
 )
 """In the order in which one server process goes through them."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from build.errors import IngotError, Unavailable
 from build.recipe.model import SmokeModel
@@ -11,10 +12,18 @@ from build.smoke.running import arguments, server, version
 from build.smoke.running.image import RunningImage
 from build.smoke.static.image import Verdict
 
-__all__ = ["GPU", "NAMES", "run_running"]
+__all__ = ["GPU", "NAMES", "PROTECTS", "run_running"]
 
 GPU = "gpu"
-NAMES = ("version", "arguments", *(name for name, _ in server.CHECKS))
+PROTECTS: Final = {
+    "version": "The image is not the commit that its tag says, and bug reports go to the wrong place.",
+    "arguments": "A flag was renamed upstream: the chart's pod ends at once, restarts and ends again.",
+    **{check.name: check.protects for check in server.CHECKS},
+    GPU: "What works on the CPU fails, or answers differently, on the card.",
+}
+"""What would have gone wrong for the user without each check, in one sentence."""
+
+NAMES = tuple(name for name in PROTECTS if name != GPU)
 """The checks that every image must pass on a machine without a GPU."""
 
 
@@ -36,20 +45,22 @@ def _server(image: RunningImage) -> list[CheckResult]:
     results: list[CheckResult] = []
     try:
         with server.session(image) as session:
-            for name, check in server.CHECKS:
-                if name == "tokens" and image.expect.model is SmokeModel.NONE:
-                    results.append(_skipped(name, "the recipe names no test model"))
-                elif name != "health" and not session.healthy:
-                    results.append(_skipped(name, "the server did not become healthy"))
-                else:
-                    results.append(_timed(name, lambda check=check: check(session)))  # type: ignore[misc]
+            results += (_asked(check, session) for check in server.CHECKS)
     except Unavailable:
         raise
     except IngotError as error:
         done = {result.name for result in results}
-        missing = [name for name, _ in server.CHECKS if name not in done]
+        missing = [check.name for check in server.CHECKS if check.name not in done]
         results += [CheckResult(name=name, outcome=Outcome.FAILED, reason=error.message) for name in missing]
     return results
+
+
+def _asked(check: server.ServerCheck, session: server.Session) -> CheckResult:
+    if check.needs_model and session.image.expect.model is SmokeModel.NONE:
+        return _skipped(check.name, "the recipe names no test model")
+    if check.needs_health and not session.healthy:
+        return _skipped(check.name, "the server did not become healthy")
+    return _timed(check.name, lambda: check.run(session))
 
 
 def _on_gpu(image: RunningImage) -> Verdict:

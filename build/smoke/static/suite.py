@@ -25,7 +25,7 @@ from build.smoke.static import (
 from build.smoke.static.elf import BrokenElfError, Elf, read_elf
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 
-__all__ = ["CHECKS", "LAYOUT", "NAMES", "run_static"]
+__all__ = ["CHECKS", "LAYOUT", "NAMES", "PROTECTS", "run_static"]
 
 LAYOUT: Final = "layout"
 """The first result: the layers are whole and what their digests say. Without it nothing else can be looked at."""
@@ -44,6 +44,12 @@ CHECKS: Final[tuple[StaticCheck, ...]] = (
 
 NAMES: Final = (LAYOUT, *(check.name for check in CHECKS))
 """What `run_static` returns, in order."""
+
+PROTECTS: Final = {
+    LAYOUT: "A layer is cut short or is not what its digest says, and the pull fails halfway.",
+    **{check.name: check.protects for check in CHECKS},
+}
+"""What would have gone wrong for the user without each check, in one sentence."""
 
 _TEXTS: Final = re.compile(
     r"etc/(?:passwd-?|shadow-?|group|hostname|hosts|resolv\.conf|machine-id|os-release|environment|profile|fstab)"

@@ -1,0 +1,1 @@
+"""What people read about an image: how two of them differ, and the page of one."""
