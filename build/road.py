@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import store
-from build.errors import BadRequest, WorkFailed
+from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.build import build_image, find_built, rendered, write_rendered
 from build.image.model import BuiltImage
 from build.pin.locks import read_cuda_lock, read_debian_lock
@@ -21,7 +21,7 @@ from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.settings import Namespace
 from build.smoke.model import SmokeReport, VerifiedImage, identify
-from build.smoke.run import SmokeRun, covers, expectations_of
+from build.smoke.run import SmokeRun, covers, expectations_of, static_report
 from build.wiring import Wiring
 
 __all__ = ["Road"]
@@ -67,12 +67,12 @@ class Road(Wiring):
         with self._alone(recipe, variant) as out:
             return self._image(recipe, variant, out)
 
-    def smoke(self, name: str) -> SmokeReport:
-        """Smoke-test again the image whose artifacts are in out/<name>."""
+    def smoke(self, name: str, *, static: bool = False) -> SmokeReport:
+        """Smoke-test again the image whose artifacts are in out/<name>; `static`: without any engine."""
         out = self.settings.out / name
         with store.locked(out / ".lock"):
             plan, built = self._made(name)
-            return self._smoke(plan, built, out).report
+            return self._static(plan, built, out) if static else self._smoke(plan, built, out).report
 
     def push(self, name: str) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
@@ -196,3 +196,18 @@ class Road(Wiring):
         report = run.report()
         store.write_artifact(out / "smoke.json", report)
         return VerifiedImage(built=built, report=report)
+
+    def _static(self, plan: ImagePlan, built: BuiltImage, out: Path) -> SmokeReport:
+        report = static_report(
+            plan,
+            built,
+            out / "image",
+            work=self.settings.cache / "smoke",
+            earlier=store.read_known(out / "smoke.json", SmokeReport),
+            reporter=self.reporter,
+        )
+        store.write_artifact(out / "smoke.json", report)
+        if report.failed:
+            message = f"{plan.name}: failed: {', '.join(report.failed)}"
+            raise SmokeFailed(message)
+        return report

@@ -15,6 +15,8 @@ from build.doors.progress import BuildEvent
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
 from build.recipe.refs import Digest, ImageRef
+from build.smoke import llama, minimodel
+from build.smoke.running.broken_model import BROKEN
 
 __all__ = ["FakeBuilder", "FakeContainer", "FakeEngine", "FakeRegistry", "RecordingReporter", "Server"]
 
@@ -189,7 +191,10 @@ class Server:
     healthy: bool = True
     pages: Mapping[str, str] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
-    """Of the POSTs, one after the other."""
+    """Of the first POSTs, one after the other; the others are answered rightly."""
+    broken_exit: int | None = 1
+    """How it ends with a broken model file; None: it goes on."""
+    broken_says: str = "error: failed to load model\n"
     log: str = "main: server is listening\n"
     sigterm_exit: int | None = 0
     """None: it does not listen to SIGTERM."""
@@ -216,10 +221,19 @@ class Server:
         if path == "/health":
             return (0, '{"status":"ok"}', "") if self.healthy else (22, "", "curl: (22) error: 503")
         if "--data" in args:
-            return 0, json.dumps(self.answers.pop(0)), ""
+            request = json.loads(args[args.index("--data") + 1])
+            return 0, json.dumps(self.answers.pop(0) if self.answers else _right(request)), ""
         if path in self.pages:
             return 0, self.pages[path], ""
         return 22, "", "curl: (22) The requested URL returned error: 404"
+
+
+def _right(request: dict[str, Any]) -> dict[str, Any]:
+    """Answer as a server that runs its tiny model well."""
+    if "max_tokens" in request:
+        model = minimodel.generate()
+        return {"tokens": minimodel.greedy_tokens(model, request["prompt"], request["max_tokens"])}
+    return {"content": llama.letters(request["prompt"], request["n_predict"])}
 
 
 @dataclass
@@ -313,6 +327,8 @@ class FakeEngine:
             container.exit_code, container.stderr = 1, refusal + "\n"
         elif "--version" in spec.args:
             container.exit_code, container.stderr = server.version_exit, server.version + "\n"
+        elif any(f"/{name}." in word for name in BROKEN for word in spec.args):
+            container.exit_code, container.stderr = server.broken_exit, server.broken_says
         elif server.dies:
             container.exit_code, container.stderr = 1, server.dies
         else:
@@ -323,8 +339,14 @@ class FakeEngine:
         if other not in self.containers or self.containers[other].exit_code is not None:
             message = f"starting a container: cannot join network of a non running container: {other}"
             raise WorkFailed(message)
-        words = shlex.split(container.spec.args[0])
-        container.exit_code, container.stdout, container.stderr = self.server.ask(words)
+        lines = container.spec.args[0].splitlines()
+        if len(lines) == 1:
+            container.exit_code, container.stdout, container.stderr = self.server.ask(shlex.split(lines[0]))
+            return
+        # Many clients at once: each writes its answer into a file; the files are printed when all are there.
+        clients = [shlex.split(line.removesuffix("&")) for line in lines if line.startswith("curl ")]
+        bodies = [self.server.ask(words[: words.index("--output")])[1] for words in clients]
+        container.exit_code, container.stdout = 0, "".join(f"{body}\x1e" for body in bodies)
 
     def _answer(self) -> None:
         if self.lost:

@@ -19,9 +19,10 @@ __all__ = [
     "SmokeReport",
     "VerifiedImage",
     "identify",
+    "objection",
 ]
 
-CHECKS_VERSION: Final = 1
+CHECKS_VERSION: Final = 2
 """Raised when a check looks for more than it did: reports of older checks are not taken for an answer then."""
 
 
@@ -121,6 +122,11 @@ class SmokeReport:
             message = f"the outcome is said to be {self.outcome}, its checks say {_verdict(self.checks)}"
             raise ValueError(message)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the checks that failed."""
+        return tuple(check.name for check in self.checks if check.outcome is Outcome.FAILED)
+
     @classmethod
     def of(cls, built: BuiltImage, expect: Expectations, checks: tuple[CheckResult, ...]) -> Self:
         """Sum up the checks of an image."""
@@ -143,7 +149,7 @@ class VerifiedImage:
 
     def __post_init__(self) -> None:
         """Refuse what is not proven. Raises SmokeFailed."""
-        reason = _objection(self.built, self.report)
+        reason = objection(self.built, self.report)
         if reason:
             message = f"{self.built.recipe}{'+' if self.built.variant else ''}{self.built.variant}: {reason}"
             raise SmokeFailed(message, hint="only an image that passed its smoke checks can be pushed")
@@ -159,13 +165,12 @@ def _verdict(checks: tuple[CheckResult, ...]) -> Outcome:
     return Outcome.FAILED if failed else Outcome.PASSED
 
 
-def _objection(built: BuiltImage, report: SmokeReport) -> str:
+def objection(built: BuiltImage, report: SmokeReport) -> str:
     """Say why the report does not prove the image; empty when it does."""
     if (report.digest, report.config_digest) != (built.digest, built.config_digest):
         return f"the smoke report is for {report.digest}, the image is {built.digest}"
-    failed = [check.name for check in report.checks if check.outcome is Outcome.FAILED]
-    if failed or report.outcome is not Outcome.PASSED:
-        return f"failed: {', '.join(failed)}"
+    if report.failed:
+        return f"failed: {', '.join(report.failed)}"
     outcomes = {check.name: check for check in report.checks}
     for name in report.required:
         check = outcomes.get(name)

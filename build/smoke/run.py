@@ -16,12 +16,13 @@ from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
 from build.smoke import gguf, minimodel
-from build.smoke.model import CheckResult, Expectations, Outcome, SmokeReport, identify
+from build.smoke.model import CheckResult, Expectations, Outcome, SmokeReport, identify, objection
 from build.smoke.running import suite as running
+from build.smoke.running.broken_model import write_broken
 from build.smoke.running.image import LABEL, RunningImage
 from build.smoke.static import suite as static
 
-__all__ = ["SmokeRun", "covers", "expectations_of", "gpu_missing"]
+__all__ = ["SmokeRun", "covers", "expectations_of", "gpu_missing", "run_static", "static_report"]
 
 _TELLING = 6
 """A shorter word stands in many files by chance."""
@@ -31,7 +32,7 @@ _COMMON = frozenset({"localhost", "/home", "/root"})
 def expectations_of(plan: ImagePlan) -> Expectations:
     """Take out of a plan what the image must show. Pure."""
     recipe = plan.recipe
-    without = {"tokens"} if recipe.smoke.model is SmokeModel.NONE else set()
+    without = running.NEEDS_MODEL if recipe.smoke.model is SmokeModel.NONE else ()
     return Expectations(
         recipe=recipe.name,
         variant=plan.variant,
@@ -62,12 +63,7 @@ def expectations_of(plan: ImagePlan) -> Expectations:
 
 def covers(report: SmokeReport | None, built: BuiltImage, expect: Expectations) -> bool:
     """Say whether a report proves this image against these expectations. Pure."""
-    return (
-        report is not None
-        and report.outcome is Outcome.PASSED
-        and (report.digest, report.config_digest) == (built.digest, built.config_digest)
-        and report.expectations == identify(expect)
-    )
+    return report is not None and report.expectations == identify(expect) and not objection(built, report)
 
 
 def gpu_missing(architectures: tuple[str, ...]) -> str:
@@ -108,24 +104,12 @@ class SmokeRun:
         expect = expectations_of(self.plan)
         # Both at once: one is Python reading layers, the other mostly waits for containers.
         with self.reporter.step(f"smoke {self.plan.name}") as step, ThreadPoolExecutor(1) as beside:
-            read = beside.submit(self.static, expect)
+            read = beside.submit(run_static, self.layout, expect, self.work)
             ran = self.running(expect)
             results = (*read.result(), *ran)
             step.verdict(_count(results))
-        for result in results:
-            if result.outcome is Outcome.FAILED:
-                self.reporter.error(f"{result.name}: {result.reason}")
-            elif result.outcome is Outcome.SKIPPED:
-                self.reporter.note(f"skipped {result.name}: {result.reason}")
+        _say(results, self.reporter)
         return SmokeReport.of(self.built, expect, results)
-
-    def static(self, expect: Expectations) -> tuple[CheckResult, ...]:
-        """Run the checks that read the layout alone."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.work) as scratch:
-            return static.run_static(
-                open_layout(self.layout), expect, host_words=_host_words(), scratch=Path(scratch)
-            )
 
     def running(self, expect: Expectations) -> tuple[CheckResult, ...]:
         """Load the image and run the checks that run it. Containers of an earlier, killed run are removed first."""
@@ -152,6 +136,53 @@ class SmokeRun:
             finally:
                 self.engine.sweep(f"{LABEL}={run_id}")
                 self.engine.remove_image(loaded.ref)
+
+
+def static_report(
+    plan: ImagePlan,
+    built: BuiltImage,
+    layout: Path,
+    *,
+    work: Path,
+    earlier: SmokeReport | None,
+    reporter: Reporter,
+) -> SmokeReport:
+    """Run the checks that read the layout alone: no engine is asked for anything.
+
+    What the running checks found is kept where `earlier` is a report of the same image against the same expectations;
+    else they are skipped, and such a report lets no image be pushed.
+    """
+    expect = expectations_of(plan)
+    with reporter.step(f"smoke {plan.name}, static checks") as step:
+        results = run_static(layout, expect, work)
+        step.verdict(_count(results))
+    _say(results, reporter)
+    same = earlier is not None and (
+        (earlier.digest, earlier.config_digest, earlier.expectations)
+        == (built.digest, built.config_digest, identify(expect))
+    )
+    known = {check.name: check for check in earlier.checks} if earlier and same else {}
+    ran = (
+        known.get(name)
+        or CheckResult(name=name, outcome=Outcome.SKIPPED, reason="only the static checks were asked for")
+        for name in (*running.NAMES, running.GPU)
+    )
+    return SmokeReport.of(built, expect, (*results, *ran))
+
+
+def run_static(layout: Path, expect: Expectations, work: Path) -> tuple[CheckResult, ...]:
+    """Run the checks that read the layout alone; `work` is where they put files while they look at them."""
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work) as scratch:
+        return static.run_static(open_layout(layout), expect, host_words=_host_words(), scratch=Path(scratch))
+
+
+def _say(results: tuple[CheckResult, ...], reporter: Reporter) -> None:
+    for result in results:
+        if result.outcome is Outcome.FAILED:
+            reporter.error(f"{result.name}: {result.reason}")
+        elif result.outcome is Outcome.SKIPPED:
+            reporter.note(f"skipped {result.name}: {result.reason}")
 
 
 def _no_gpu(image: RunningImage) -> str:
@@ -190,6 +221,7 @@ def _model(kind: SmokeModel, folder: Path) -> Path | None:
     else:
         gguf.write_llama(path)
     path.chmod(0o644)
+    write_broken(path)
     return path
 
 

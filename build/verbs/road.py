@@ -37,7 +37,12 @@ def add(verbs: Verbs) -> None:
         one.add_argument(
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
         )
-    verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
+    test = verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
+    test.add_argument(
+        "--static",
+        action="store_true",
+        help="only what the image's files alone can prove; no engine is needed",
+    )
     verbs.add_for_recipes(
         "push",
         _push,
@@ -69,8 +74,9 @@ def _smoke(arguments: argparse.Namespace, settings: Settings, console: Console) 
     from build.road import Road
 
     road = Road(settings=settings, reporter=console)
+    call = partial(road.smoke, static=arguments.static)
     return each(
-        ((name, partial(road.smoke, name)) for name in finished(arguments, settings, "image.json")), console
+        ((name, partial(call, name)) for name in finished(arguments, settings, "image.json")), console
     )
 
 

@@ -182,6 +182,33 @@ def test_what_covers_an_image(made: Made) -> None:
     assert not covers(report_of(made.plan, made.built, closure=Outcome.FAILED), made.built, expect)
 
 
+def test_a_required_check_that_was_skipped_covers_nothing(made: Made) -> None:
+    report = report_of(made.plan, made.built, health=Outcome.SKIPPED)
+    assert report.outcome is Outcome.PASSED
+    assert not covers(report, made.built, expectations_of(made.plan))
+
+
+def test_static_checks_keep_what_the_running_ones_found(made: Made) -> None:
+    """The fixture's image is no good one: its static checks fail, and its earlier running checks are still there."""
+    with pytest.raises(SmokeFailed, match="mini: failed: link_facts, gpu_code, user, timestamps"):
+        made.road.smoke("mini", static=True)
+    report = store.read_artifact(made.out / "smoke.json", SmokeReport, made_by="x")
+    found = {check.name: check for check in report.checks}
+    assert found["gpu_code"].reason.startswith("no compiled library below /app holds device code")
+    assert found["health"].outcome is Outcome.PASSED
+
+
+def test_static_checks_alone_let_nothing_be_pushed(made: Made) -> None:
+    (made.out / "smoke.json").unlink()
+    with pytest.raises(SmokeFailed):
+        made.road.smoke("mini", static=True)
+    report = store.read_artifact(made.out / "smoke.json", SmokeReport, made_by="x")
+    found = {check.name: check for check in report.checks}
+    assert found["health"].reason == "only the static checks were asked for"
+    assert found["gpu"].outcome is Outcome.SKIPPED
+    made.refused(SmokeFailed)
+
+
 def fail(error: IngotError) -> Never:
     raise error
 

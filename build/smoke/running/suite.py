@@ -8,16 +8,18 @@ from typing import Final
 from build.errors import IngotError, Unavailable
 from build.recipe.model import SmokeModel
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.running import arguments, server, version
+from build.smoke.running import arguments, broken_model, server, version
 from build.smoke.running.image import RunningImage
+from build.smoke.running.session import ServerCheck, Session, session
 from build.smoke.static.image import Verdict
 
-__all__ = ["GPU", "NAMES", "PROTECTS", "run_running"]
+__all__ = ["GPU", "NAMES", "NEEDS_MODEL", "PROTECTS", "run_running"]
 
 GPU = "gpu"
 PROTECTS: Final = {
     "version": "The image is not the commit that its tag says, and bug reports go to the wrong place.",
     "arguments": "A flag was renamed upstream: the chart's pod ends at once, restarts and ends again.",
+    "broken_model": "A download that was cut short crashes the server, and the log does not say why.",
     **{check.name: check.protects for check in server.CHECKS},
     GPU: "What works on the CPU fails, or answers differently, on the card.",
 }
@@ -26,12 +28,18 @@ PROTECTS: Final = {
 NAMES = tuple(name for name in PROTECTS if name != GPU)
 """The checks that every image must pass on a machine without a GPU."""
 
+NEEDS_MODEL = ("broken_model", *(check.name for check in server.CHECKS if check.needs_model))
+"""Those that a recipe without a test model cannot have."""
+
+_NO_MODEL = "the recipe names no test model"
+
 
 def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
     """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
     results = [
         _timed("version", lambda: version.check(image)),
         _timed("arguments", lambda: arguments.check(image)),
+        _broken_model(image),
         *_server(image),
     ]
     if gpu:
@@ -41,11 +49,17 @@ def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
     return tuple(results)
 
 
+def _broken_model(image: RunningImage) -> CheckResult:
+    if image.expect.model is SmokeModel.NONE:
+        return _skipped("broken_model", _NO_MODEL)
+    return _timed("broken_model", lambda: broken_model.check(image))
+
+
 def _server(image: RunningImage) -> list[CheckResult]:
     results: list[CheckResult] = []
     try:
-        with server.session(image) as session:
-            results += (_asked(check, session) for check in server.CHECKS)
+        with session(image) as started:
+            results += (_asked(check, started) for check in server.CHECKS)
     except Unavailable:
         raise
     except IngotError as error:
@@ -55,12 +69,12 @@ def _server(image: RunningImage) -> list[CheckResult]:
     return results
 
 
-def _asked(check: server.ServerCheck, session: server.Session) -> CheckResult:
-    if check.needs_model and session.image.expect.model is SmokeModel.NONE:
-        return _skipped(check.name, "the recipe names no test model")
-    if check.needs_health and not session.healthy:
+def _asked(check: ServerCheck, started: Session) -> CheckResult:
+    if check.needs_model and started.image.expect.model is SmokeModel.NONE:
+        return _skipped(check.name, _NO_MODEL)
+    if check.needs_health and not started.healthy:
         return _skipped(check.name, "the server did not become healthy")
-    return _timed(check.name, lambda: check.run(session))
+    return _timed(check.name, lambda: check.run(started))
 
 
 def _on_gpu(image: RunningImage) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any
 from build.recipe.model import Driver, SmokeEndpoint, SmokeModel
 from build.smoke.model import CheckResult, Expectations, Outcome
 from build.smoke.running.image import RunningImage
-from build.smoke.running.server import Session, session
+from build.smoke.running.session import Session, session
 from build.smoke.running.suite import run_running
 from build.smoke.static.image import Verdict
 from tests.fakes import FakeEngine, Server

@@ -6,7 +6,7 @@ from pathlib import Path
 from build.smoke import gguf, minimodel
 
 MINI = "ab7eea47dd8e566db2703e0791aa9ff09c14460f1e8a07fdc3588672e0635a67"
-GGUF = "2290c86fe1a4a4a31ed98d3377ec68a2ee50cb46047114f5695d67b5516cf467"
+GGUF = "ecfe7274ddef429b13449def1ef5ed4c4c53f792853d38aabc2323a0ec58ffbc"
 
 
 def test_the_samples_model() -> None:

@@ -3,13 +3,12 @@
 import pytest
 
 from build.recipe.model import SmokeModel
-from build.smoke.minimodel import generate, greedy_tokens
 from build.smoke.running import server
-from tests.unit.smoke.running.images import TOKENS, asked, findings, good_server, running_image
+from tests.unit.smoke.running.images import asked, findings, good_server, running_image
 
 
 def test_a_healthy_server_passes() -> None:
-    image = running_image(good_server())
+    image = running_image(good_server(), model=SmokeModel.MINI)
     assert findings(server.health, image) == []
     (started, probe) = asked(image).specs
     assert started.args == ("--model", "/ingot/model/tiny.mini", "--port", "8080")
@@ -50,53 +49,6 @@ def test_endpoints_that_say_the_right_thing_pass() -> None:
 )
 def test_an_endpoint_that_does_not(pages: dict[str, str], finding: str) -> None:
     assert findings(server.endpoints, running_image(good_server(pages=pages))) == [finding]
-
-
-def test_the_tokens_are_right() -> None:
-    assert greedy_tokens(generate(), "The quick brown fox", 16) == TOKENS
-
-
-@pytest.mark.parametrize(
-    ("answers", "found"),
-    [
-        ([{"tokens": TOKENS}, {"tokens": TOKENS}], []),
-        (
-            [{"tokens": TOKENS}, {"tokens": [1]}],
-            [f"answer 2 has the tokens [1], right would be {TOKENS}"],
-        ),
-        (
-            [{"error": "no such model"}, {"tokens": TOKENS}],
-            [f"answer 1 has the tokens {{'error': 'no such model'}}, right would be {TOKENS}"],
-        ),
-    ],
-)
-def test_the_samples_tokens(answers: list[dict[str, object]], found: list[str]) -> None:
-    image = running_image(good_server(answers=list(answers)), model=SmokeModel.MINI)
-    assert findings(server.tokens, image) == found
-
-
-@pytest.mark.parametrize(
-    ("answers", "found"),
-    [
-        ([{"content": "abcz"}, {"content": "abcz"}], []),
-        (
-            [{"content": "abc"}, {"content": "abq"}],
-            ["the same request at temperature 0 gives 'abc', then 'abq'"],
-        ),
-        ([{"content": ""}, {"content": ""}], ['POST /completion gives no text of letters: {"content": ""}']),
-        (
-            [{"content": "a1"}, {"content": "a1"}],
-            ['POST /completion gives no text of letters: {"content": "a1"}'],
-        ),
-        (
-            [{"error": {"code": 500}}] * 2,
-            ['POST /completion gives no text of letters: {"error": {"code": 500}}'],
-        ),
-    ],
-)
-def test_a_random_llamas_text(answers: list[dict[str, object]], found: list[str]) -> None:
-    image = running_image(good_server(answers=list(answers)), model=SmokeModel.GGUF_LLAMA)
-    assert findings(server.tokens, image) == found
 
 
 def test_a_server_that_ends_on_sigterm_passes() -> None:

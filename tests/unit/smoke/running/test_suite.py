@@ -8,25 +8,26 @@ from build.doors.effects import ContainerSpec, RunResult
 from build.errors import Unreachable, WorkFailed
 from build.recipe.model import SmokeModel
 from build.smoke.model import Outcome
-from build.smoke.running.suite import GPU, NAMES, run_running
+from build.smoke.running.suite import GPU, NAMES, NEEDS_MODEL, run_running
 from tests.fakes import FakeContainer, FakeEngine
-from tests.unit.smoke.running.images import TOKENS, asked, good_server, outcomes, running_image
+from tests.unit.smoke.running.images import asked, good_server, outcomes, running_image
 
 PASSED = (Outcome.PASSED, "")
 UNHEALTHY = (Outcome.SKIPPED, "the server did not become healthy")
 
 
 def test_a_good_image_passes_everything() -> None:
-    image = running_image(good_server(answers=[{"tokens": TOKENS}] * 2), model=SmokeModel.MINI)
+    image = running_image(good_server(), model=SmokeModel.MINI)
     assert outcomes(image, gpu="no NVIDIA GPU on this host") == {
         **dict.fromkeys(NAMES, PASSED),
         GPU: (Outcome.SKIPPED, "no NVIDIA GPU on this host"),
     }
 
 
-def test_a_recipe_without_a_model_skips_the_tokens() -> None:
+def test_a_recipe_without_a_model_skips_what_needs_one() -> None:
     found = outcomes(running_image(good_server()))
-    assert found["tokens"] == (Outcome.SKIPPED, "the recipe names no test model")
+    for name in NEEDS_MODEL:
+        assert found[name] == (Outcome.SKIPPED, "the recipe names no test model")
     assert found["sigterm"] == PASSED
 
 
@@ -34,7 +35,8 @@ def test_an_unhealthy_server_skips_the_rest() -> None:
     found = outcomes(running_image(good_server(dies="no\n"), model=SmokeModel.MINI))
     assert found["version"] == found["arguments"] == PASSED
     assert found["health"][0] is Outcome.FAILED
-    assert found["endpoints"] == found["tokens"] == found["sigterm"] == UNHEALTHY
+    for name in ("endpoints", "tokens", "long_prompt", "concurrency", "sigterm"):
+        assert found[name] == UNHEALTHY
 
 
 def test_a_fitting_gpu_runs_the_server_again() -> None:
@@ -101,9 +103,9 @@ def test_a_server_that_cannot_be_started_fails_every_check_of_it() -> None:
                 raise WorkFailed(message)
             super()._start(container)
 
-    image = running_image(NoStart(good_server()))
+    image = running_image(NoStart(good_server()), model=SmokeModel.MINI)
     found = outcomes(image)
-    for name in ("health", "endpoints", "tokens", "sigterm"):
+    for name in ("health", "endpoints", "tokens", "long_prompt", "concurrency", "sigterm"):
         assert found[name] == (Outcome.FAILED, "starting a container: out of memory")
 
 

@@ -1,0 +1,50 @@
+"""A server under test while it runs, and the shape of a check of it."""
+
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from build.doors.effects import RunningContainer
+from build.smoke.running.image import RunningImage
+from build.smoke.static.image import Verdict
+
+__all__ = ["ServerCheck", "Session", "session"]
+
+
+@dataclass(slots=True)
+class Session:
+    """A server that was started, and what was learnt of it so far."""
+
+    image: RunningImage
+    container: RunningContainer
+    healthy: bool = False
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def curl(self, path: str, *options: str, max_s: int = 30, timeout_s: float = 60.0) -> tuple[int, str]:
+        """Ask the server from beside it. Returns curl's exit status and the body."""
+        url = f"http://127.0.0.1:{self.image.expect.port}{path}"
+        script = shlex.join(("curl", "-sS", "--max-time", str(max_s), *options, url))
+        result = self.image.beside(self.container.id, script, timeout_s=timeout_s)
+        return result.exit_code, result.stdout if result.exit_code == 0 else result.stdout + result.stderr
+
+
+@contextmanager
+def session(image: RunningImage) -> Iterator[Session]:
+    """Start the server with the recipe's smoke arguments; it is removed whatever happens."""
+    spec = image.spec(*image.arguments(image.expect.args), timeout_s=180.0)
+    with image.engine.started(spec) as container:
+        yield Session(image=image, container=container)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCheck:
+    """A proof that needs the running server."""
+
+    name: str
+    protects: str
+    """What would have gone wrong for the user, in one sentence."""
+    run: Callable[[Session], Verdict]
+    needs_health: bool = True
+    needs_model: bool = False
