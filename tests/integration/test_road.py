@@ -3,10 +3,15 @@
 import json
 import os
 import subprocess
+from collections import Counter
 
 import pytest
 
 from build.doors.effects import EngineHandle
+from build.image.layout import open_layout
+from build.image.rootfs import ELF_MAGIC, open_rootfs
+from build.smoke.static.fatbin import read_device_code
+from tests.cuobjdump import targets
 from tests.integration.conftest import Checkout
 
 pytestmark = pytest.mark.engine
@@ -95,3 +100,17 @@ def test_no_vmm_variant_runs_without_any_libcuda(checkout: Checkout, good: Check
     plan = checkout.artifact("plan", "minifork+no-vmm")
     assert plan["tag"].startswith("b42-cu130-sm120a-no-vmm-")
     assert plan["moving_tags"] == ["latest-no-vmm", "b42-no-vmm"]
+
+
+def test_the_device_code_is_what_nvidias_own_reader_sees(good: Checkout) -> None:
+    layout = open_layout(good.out / "minifork" / "image")
+    found: Counter[str] = Counter()
+    with open_rootfs(
+        layout, keep=lambda path, _size, head: head == ELF_MAGIC and path.startswith("app/")
+    ) as rootfs:
+        for entry in rootfs:
+            if entry.content is not None:
+                ours = Counter(code.target for code in read_device_code(entry.content))
+                assert ours == targets(entry.content), entry.path
+                found += ours
+    assert set(found) == {"sm_120a"}
