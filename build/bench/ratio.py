@@ -18,6 +18,8 @@ class Ratio:
     """Seconds of each run of what it is compared with."""
     limit: float
     """The ratio should be at most this."""
+    peak_mib: int = 0
+    """Most memory that ours held at a time, in MiB; 0 where it was not measured."""
 
     @property
     def value(self) -> float:

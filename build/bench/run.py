@@ -1,5 +1,6 @@
 """`nox -s benchmarks`: the sample fork in a copy of the checkout, through the pipeline and through a bare bake."""
 
+import json
 import shutil
 import sys
 import tempfile
@@ -92,10 +93,71 @@ class _Bench:
             clock=time.monotonic,
         )
 
+    def static(self, runs: int) -> Ratio:
+        """The static checks of the largest image that is built here, against unpacking its layers once."""
+        out = self._largest()
+        peaks = []
+
+        def checks(_number: int) -> None:
+            said = process.run(
+                (sys.executable, "-c", _PEAK, "smoke", out.name, "--static"), cwd=self.settings.root
+            )
+            peaks.append(int(said.stdout) >> 10)
+
+        def unpack(_number: int) -> None:
+            process.run((sys.executable, "-c", _UNPACK, str(out / "image")), cwd=self.settings.root)
+
+        ratio = by_turns(
+            f"static checks of {out.name} / unpacking it",
+            checks,
+            unpack,
+            runs=runs,
+            limit=3.0,
+            clock=time.monotonic,
+        )
+        return replace(ratio, peak_mib=max(peaks))
+
+    def _largest(self) -> Path:
+        sizes = {
+            path.parent: sum(layer["size"] for layer in json.loads(path.read_bytes())["layers"])
+            for path in self.settings.out.glob("*/image.json")
+            if "+" not in path.parent.name
+        }
+        if not sizes:
+            message = f"no image below {self.settings.out}"
+            raise BadRequest(message, hint="build one first: nox -s build-minifork")
+        return max(sizes, key=lambda path: sizes[path])
+
+
+_PEAK = """
+import resource, sys
+from build.cli import main
+if main(sys.argv[1:]):
+    sys.exit(1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+"""Runs a verb and prints the most memory that it held, in KiB (Linux)."""
+
+_UNPACK = """
+import hashlib, sys, zlib
+from pathlib import Path
+from build.image.layout import open_layout
+layout = open_layout(Path(sys.argv[1]))
+for layer in layout.layers:
+    packed, plain, unpack = hashlib.sha256(), hashlib.sha256(), zlib.decompressobj(31)
+    with (Path(sys.argv[1]) / "blobs" / layer.digest.replace(":", "/")).open("rb") as file:
+        while chunk := file.read(1 << 20):
+            packed.update(chunk)
+            plain.update(unpack.decompress(chunk))
+    assert packed.hexdigest() == layer.digest.hex
+"""
+"""Reads each layer once: the least that anything that proves an image must do."""
+
 
 MEASURES: dict[str, tuple[Callable[[_Bench, int], Ratio], int]] = {
     "noop": (_Bench.noop, 5),
     "cold": (_Bench.cold, 3),
+    "static": (_Bench.static, 3),
 }
 """Name on the command line, how it is measured, how many runs of each side."""
 
@@ -123,8 +185,9 @@ def benchmarks(names: tuple[str, ...], settings: Settings, reporter: Reporter) -
             f"{ratio.limit:.2f}",
             " ".join(map(str, ratio.ours)),
             " ".join(map(str, ratio.theirs)),
+            f"{ratio.peak_mib} MiB" if ratio.peak_mib else "",
         )
         for ratio in ratios
     )
-    reporter.summary("benchmarks", ("what", "ratio", "at most", "ours, s", "theirs, s"), rows)
+    reporter.summary("benchmarks", ("what", "ratio", "at most", "ours, s", "theirs, s", "peak"), rows)
     return ratios

@@ -111,12 +111,12 @@ def test_a_layer_that_was_cut_short_is_found_without_an_engine(good: Checkout, c
     assert built.code == 0, built.err
     largest = max(checkout.artifact("image")["layers"], key=lambda layer: int(layer["size"]))
     blob = checkout.out / "minifork" / "image" / "blobs" / largest["digest"].replace(":", "/")
-    nowhere = {"INGOT_ENGINE": "host", "DOCKER_HOST": f"unix://{checkout.root}/no-such.sock"}
-    fine = checkout.run("smoke", "minifork", "--static", **nowhere)
+    nowhere = f"unix://{checkout.root}/no-such.sock"
+    fine = checkout.run("smoke", "minifork", "--static", INGOT_ENGINE="host", DOCKER_HOST=nowhere)
     assert fine.code == 0, fine.err
     assert checkout.check("health")["outcome"] == "passed", "what ran before is kept"
     blob.write_bytes(blob.read_bytes()[:-1000])
-    ran = checkout.run("smoke", "minifork", "--static", **nowhere)
+    ran = checkout.run("smoke", "minifork", "--static", INGOT_ENGINE="host", DOCKER_HOST=nowhere)
     assert ran.code == 1
     layout = checkout.check("layout")
     assert layout["outcome"] == "failed"

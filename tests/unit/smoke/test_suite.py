@@ -1,4 +1,6 @@
 import itertools
+import sys
+from collections import Counter
 from pathlib import Path
 
 from build.image.layout import open_layout
@@ -14,6 +16,21 @@ def test_the_good_image_passes_every_check(tmp_path: Path) -> None:
     assert tuple(found) == NAMES
     assert {name: check.reason for name, check in found.items() if check.outcome is not Outcome.PASSED} == {}
     assert found["layout"].detail == {"entries": 23, "layers": 3, "elf_files": 6}
+
+
+def test_each_layer_is_opened_once(tmp_path: Path) -> None:
+    opened: Counter[str] = Counter()
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and isinstance(args[0], str):
+            opened[args[0]] += 1
+
+    results(tmp_path)
+    layout = open_layout(tmp_path / "image")
+    sys.addaudithook(hook)  # cannot be taken off again; it only counts
+    run_static(layout, EXPECT)
+    folder = tmp_path / "image" / "blobs" / "sha256"
+    assert [opened[str(folder / layer.digest.hex)] for layer in layout.layers] == [1, 1, 1]
 
 
 def test_names_and_sentences() -> None:
