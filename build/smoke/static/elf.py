@@ -58,6 +58,11 @@ class BrokenElfError(ValueError):
     """The file begins as an ELF file and is none, or not a whole one."""
 
 
+_SECTION_TYPE = struct.Struct("<4xI")
+_VERDEF, _VERNEED = 0x6FFFFFFD, 0x6FFFFFFE
+"""SHT_GNU_verdef, SHT_GNU_verneed."""
+
+
 class ElfKind(StrEnum):
     """What the file is for."""
 
@@ -174,7 +179,7 @@ def _refuse_cut(file: IO[bytes]) -> None:
     file.seek(0)
 
 
-def _facts(elf: Any, _file: IO[bytes]) -> Elf:  # noqa: ANN401
+def _facts(elf: Any, file: IO[bytes]) -> Elf:  # noqa: ANN401
     machine = f"{elf['e_machine']}/{elf.elfclass}"
     loader = next((part.get_interp_name() for part in elf.iter_segments("PT_INTERP")), "")
     dynamic = next(iter(elf.iter_segments("PT_DYNAMIC")), None)
@@ -194,8 +199,8 @@ def _facts(elf: Any, _file: IO[bytes]) -> Elf:  # noqa: ANN401
         needed=tuple(tags.get("DT_NEEDED", ())),
         rpath=_elements(tags.get("DT_RPATH", ())),
         runpath=_elements(tags.get("DT_RUNPATH", ())),
-        needs=tuple(_needs(elf)),
-        defines=frozenset(_defines(elf)),
+        needs=tuple(_needs(elf, file)),
+        defines=frozenset(_defines(elf, file)),
     )
 
 
@@ -203,8 +208,20 @@ def _elements(paths: Any) -> tuple[str, ...]:  # noqa: ANN401
     return tuple(element for path in paths for element in path.split(":"))
 
 
-def _needs(elf: Any) -> Iterator[VersionNeed]:  # noqa: ANN401
-    for section in elf.iter_sections():
+def _sections_of_type(elf: Any, file: IO[bytes], number: int) -> Iterator[Any]:  # noqa: ANN401
+    """Read the types by struct: pyelftools builds every section to find one, and an image has tens of thousands."""
+    if elf.elfclass != _BITS or not elf.little_endian:
+        yield from elf.iter_sections()
+        return
+    file.seek(elf["e_shoff"])
+    table = file.read(elf["e_shentsize"] * elf["e_shnum"])
+    for index in range(elf["e_shnum"]):
+        if _SECTION_TYPE.unpack_from(table, index * elf["e_shentsize"])[0] == number:
+            yield elf.get_section(index)
+
+
+def _needs(elf: Any, file: IO[bytes]) -> Iterator[VersionNeed]:  # noqa: ANN401
+    for section in _sections_of_type(elf, file, _VERNEED):
         if isinstance(section, GNUVerNeedSection):
             for library, versions in section.iter_versions():
                 for version in versions:
@@ -215,8 +232,8 @@ def _needs(elf: Any) -> Iterator[VersionNeed]:  # noqa: ANN401
                     )
 
 
-def _defines(elf: Any) -> Iterator[str]:  # noqa: ANN401
-    for section in elf.iter_sections():
+def _defines(elf: Any, file: IO[bytes]) -> Iterator[str]:  # noqa: ANN401
+    for section in _sections_of_type(elf, file, _VERDEF):
         if isinstance(section, GNUVerDefSection):
             for _, names in section.iter_versions():
                 yield next(iter(names)).name
