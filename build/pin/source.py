@@ -103,7 +103,7 @@ class Sources:
         pinned = PinnedSource(
             url=wanted.upstream,
             commit=wanted.commit,
-            committed_at=committed_at,
+            committed_at=f"{wanted.committed}T00:00:00Z" if wanted.committed else committed_at,
             tree=tree,
             patched_tree=index.write_tree(),
             archive_sha256=wanted.sha256,

@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator
+from datetime import date
 from pathlib import PurePosixPath
 
 from build.recipe.effective import effective, variant_names
@@ -125,6 +126,19 @@ def _sdist(source: SdistSource) -> Iterator[Finding]:
         )
     yield from path_findings("source.subdir", source.subdir, absolute=False)
     yield from url("source.upstream", source.upstream)
+    if source.committed and not _is_day(source.committed):
+        yield Finding(
+            "source.committed",
+            f"{quoted(source.committed)} is not a day",
+            "YYYY-MM-DD, for example 2026-06-01",
+        )
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def _watch(recipe: Recipe) -> Iterator[Finding]:

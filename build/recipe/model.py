@@ -115,6 +115,8 @@ class SdistSource:
     commit: Commit
     """The upstream commit that the archive was made from."""
     version: str
+    committed: str = ""
+    """Day of that commit, YYYY-MM-DD: the image's creation date. Without it the newest file's, which says little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

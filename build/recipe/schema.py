@@ -35,6 +35,7 @@ _NARROWER: dict[tuple[type, str], Schema] = {
     (Recipe, "notes"): {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
     (SdistSource, "sdist"): {"pattern": "^[^=]+==[^=]+$"},
     (SdistSource, "sha256"): {"pattern": "^[0-9a-f]{64}$"},
+    (SdistSource, "committed"): {"format": "date"},
     (Toolchain, "architectures"): {"minItems": 1},
     (Toolchain, "cuda"): {"pattern": r"^[0-9]+\.[0-9]+$"},
     (Watch, "schedule"): {"enum": list(SCHEDULES)},

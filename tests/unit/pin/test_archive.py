@@ -4,7 +4,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -151,3 +151,5 @@ def test_an_archive_becomes_a_tree(tmp_path: Path) -> None:
         "2023-11-14T22:13:20Z",
     )
     assert (sources.folder(pinned) / "src/main.cpp").read_text() == MAIN
+    dated = sources.pin(make_recipe(replace(wanted, committed="2026-06-01")))
+    assert dated.committed_at == "2026-06-01T00:00:00Z"
