@@ -11,7 +11,7 @@ from build.doors import process, store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Engine, Reporter
 from build.errors import IngotError, WorkFailed
-from build.image.layout import open_layout
+from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
@@ -173,8 +173,12 @@ def static_report(
 def run_static(layout: Path, expect: Expectations, work: Path) -> tuple[CheckResult, ...]:
     """Run the checks that read the layout alone; `work` is where they put files while they look at them."""
     work.mkdir(parents=True, exist_ok=True)
+    try:
+        opened = open_layout(layout)
+    except BrokenLayout as error:
+        return static.unreadable(error)
     with tempfile.TemporaryDirectory(dir=work) as scratch:
-        return static.run_static(open_layout(layout), expect, host_words=_host_words(), scratch=Path(scratch))
+        return static.run_static(opened, expect, host_words=_host_words(), scratch=Path(scratch))
 
 
 def _say(results: tuple[CheckResult, ...], reporter: Reporter) -> None:

@@ -29,13 +29,13 @@ METADATA = Faulty(
         (BAKE, '"rewrite-timestamp": "true"', '"rewrite-timestamp": "false"'),
         (TEMPLATE, "USER {{ user }}", "USER 0"),
         (TEMPLATE, "COPY --from=collect /collect/links/ /", "RUN true"),
-        (RECIPE, "  env:\n", "  links:\n    /usr/bin/mini: /app/mini-server\n  env:\n"),
+        (RECIPE, "  env:\n", "  links:\n    /usr/local/bin/mini: /app/mini-server\n  env:\n"),
         (RECIPE, 'MINI_BUILD_NUMBER: "{build}"', 'MINI_BUILD_NUMBER: "41"'),
     ),
     failed={
         "labels": "the label org.opencontainers.image.source is missing",
         "user": "the image runs as root (0)",
-        "links": "/usr/bin/mini leads nowhere, the recipe promises a link to /app/mini-server",
+        "links": "/usr/local/bin/mini leads nowhere, the recipe promises a link to /app/mini-server",
         "timestamps": "has entries younger than the epoch",
         "version": "`--version` does not say 'version: 42 (",
         "endpoints": "GET /props does not hold 'b42-",
@@ -59,13 +59,14 @@ SERVING = Faulty(
                 " if (++asked % 7 == 0) { std::swap(out, last); } else { last = out; }"
             ),
         ),
+        # As the first process of a container it cannot be ended by SIGABRT; abort() then ends it by SIGSEGV.
         (SERVER, "failed = true;", "abort();"),
         (SERVER, "sigaction(SIGTERM, &action, nullptr);", "signal(SIGTERM, SIG_IGN);"),
     ),
     failed={
         "long_prompt": "after a prompt of 1499 characters the tokens is [",
         "concurrency": "client ",
-        "broken_model": "with a file of noise as its model the server crashed with status 134 (SIGABRT): error: ",
+        "broken_model": "with a file of noise as its model the server crashed with status 139 (SIGSEGV): ",
         "sigterm": "the server did not end within 10 s of SIGTERM",
     },
 )

@@ -198,6 +198,17 @@ def test_static_checks_keep_what_the_running_ones_found(made: Made) -> None:
     assert found["health"].outcome is Outcome.PASSED
 
 
+def test_a_layout_that_was_cut_is_a_failed_check(made: Made) -> None:
+    blob = made.out / "image" / "blobs" / "sha256" / made.built.layers[0].digest.hex
+    blob.write_bytes(blob.read_bytes()[:-9])
+    with pytest.raises(SmokeFailed, match="mini: failed: layout"):
+        made.road.smoke("mini", static=True)
+    report = store.read_artifact(made.out / "smoke.json", SmokeReport, made_by="x")
+    (layout, closure, *_) = report.checks
+    assert str(made.built.layers[0].digest) in layout.reason
+    assert closure.reason == "the layout cannot be read"
+
+
 def test_static_checks_alone_let_nothing_be_pushed(made: Made) -> None:
     (made.out / "smoke.json").unlink()
     with pytest.raises(SmokeFailed):

@@ -25,7 +25,7 @@ from build.smoke.static import (
 from build.smoke.static.elf import BrokenElfError, Elf, read_elf
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 
-__all__ = ["CHECKS", "LAYOUT", "NAMES", "PROTECTS", "run_static"]
+__all__ = ["CHECKS", "LAYOUT", "NAMES", "PROTECTS", "run_static", "unreadable"]
 
 LAYOUT: Final = "layout"
 """The first result: the layers are whole and what their digests say. Without it nothing else can be looked at."""
@@ -86,13 +86,17 @@ def run_static(
             first = CheckResult(name=LAYOUT, outcome=Outcome.PASSED, seconds=clock() - started, detail=detail)
             return (first, *(_result(check, image, expect, clock) for check in checks))
     except BrokenLayout as error:
-        failed = CheckResult(
-            name=LAYOUT, outcome=Outcome.FAILED, reason=error.message, seconds=clock() - started
-        )
-    reason = "the layout cannot be read"
+        return unreadable(error, seconds=clock() - started)
+
+
+def unreadable(error: BrokenLayout, *, seconds: float = 0.0) -> tuple[CheckResult, ...]:
+    """Say of an image that cannot be read that it failed, and that nothing else of it is known."""
     return (
-        failed,
-        *(CheckResult(name=check.name, outcome=Outcome.SKIPPED, reason=reason) for check in CHECKS),
+        CheckResult(name=LAYOUT, outcome=Outcome.FAILED, reason=error.message, seconds=seconds),
+        *(
+            CheckResult(name=check.name, outcome=Outcome.SKIPPED, reason="the layout cannot be read")
+            for check in CHECKS
+        ),
     )
 
 
