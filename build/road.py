@@ -183,8 +183,9 @@ class Road(Wiring):
 
     def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
-        (out / "smoke.json").unlink(missing_ok=True)
-        run = SmokeRun(
+        for name in ("smoke.json", "help.json"):
+            (out / name).unlink(missing_ok=True)
+        smoked = SmokeRun(
             plan=plan,
             built=built,
             layout=out / "image",
@@ -192,7 +193,9 @@ class Road(Wiring):
             engine=self.containers,
             reporter=self.reporter,
             work=self.settings.cache / "smoke",
-        )
-        report = run.report()
-        store.write_artifact(out / "smoke.json", report)
-        return VerifiedImage(built=built, report=report)
+        ).smoke()
+        # The report last: where it is, the help is there too.
+        if smoked.help:
+            store.write_artifact(out / "help.json", smoked.help)
+        store.write_artifact(out / "smoke.json", smoked.report)
+        return VerifiedImage(built=built, report=smoked.report)

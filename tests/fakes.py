@@ -182,6 +182,9 @@ class Server:
 
     version: str = "version: 42 (abcdef123)"
     version_exit: int = 0
+    help: str | None = None
+    """None: a line for each flag that it takes."""
+    help_exit: int = 0
     takes: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     """Flags and the values that each takes: None any one value, () none at all."""
     dies: str = ""
@@ -199,7 +202,7 @@ class Server:
         words = list(args)
         while words:
             flag = words.pop(0)
-            if flag == "--version":
+            if flag in {"--version", "--help"}:
                 continue
             if flag not in self.takes:
                 return f"error: invalid argument: {flag}"
@@ -209,6 +212,19 @@ class Server:
             if allowed != () and (value := words.pop(0)) not in (allowed or (value,)):
                 return f"error: unknown value for {flag}: {value}"
         return ""
+
+    def usage(self) -> str:
+        """Print the help as llama.cpp lays it out."""
+        if self.help is not None:
+            return self.help
+        values = {
+            flag: " N" if allowed is None else f" [{'|'.join(allowed)}]"
+            for flag, allowed in self.takes.items()
+        }
+        return "".join(
+            f"{flag + ('' if self.takes[flag] == () else value):<40}what it does (default: 1)\n"
+            for flag, value in values.items()
+        )
 
     def ask(self, args: list[str]) -> tuple[int, str, str]:
         """Answer curl: its status, the body, what it says on stderr."""
@@ -311,6 +327,8 @@ class FakeEngine:
             self._beside(container, spec.network.removeprefix("container:"))
         elif refusal := server.refusal(spec.args):
             container.exit_code, container.stderr = 1, refusal + "\n"
+        elif "--help" in spec.args:
+            container.exit_code, container.stdout = server.help_exit, server.usage()
         elif "--version" in spec.args:
             container.exit_code, container.stderr = server.version_exit, server.version + "\n"
         elif server.dies:

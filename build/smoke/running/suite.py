@@ -2,21 +2,24 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from build.errors import IngotError, Unavailable
 from build.recipe.model import SmokeModel
+from build.smoke.clihelp import HelpFlag
 from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import arguments, server, version
+from build.smoke.running import help as helptext
 from build.smoke.running.image import RunningImage
 from build.smoke.static.image import Verdict
 
-__all__ = ["GPU", "NAMES", "PROTECTS", "run_running"]
+__all__ = ["GPU", "NAMES", "PROTECTS", "Ran", "run_running"]
 
 GPU = "gpu"
 PROTECTS: Final = {
     "version": "The image is not the commit that its tag says, and bug reports go to the wrong place.",
+    "help": "Nobody learns which flags are gone, new or changed in this image: its help cannot be read.",
     "arguments": "A flag was renamed upstream: the chart's pod ends at once, restarts and ends again.",
     **{check.name: check.protects for check in server.CHECKS},
     GPU: "What works on the CPU fails, or answers differently, on the card.",
@@ -27,18 +30,34 @@ NAMES = tuple(name for name in PROTECTS if name != GPU)
 """The checks that every image must pass on a machine without a GPU."""
 
 
-def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What all running checks found, and the flags that the image's help lists."""
+
+    checks: tuple[CheckResult, ...]
+    flags: tuple[HelpFlag, ...] = ()
+
+
+def run_running(image: RunningImage, *, gpu: str) -> Ran:
     """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
+    read = helptext.Read(verdict=Verdict(findings=()))
+
+    def help_() -> Verdict:
+        nonlocal read
+        read = helptext.check(image)
+        return read.verdict
+
     results = [
         _timed("version", lambda: version.check(image)),
-        _timed("arguments", lambda: arguments.check(image)),
+        _timed("help", help_),
+        _timed("arguments", lambda: arguments.check(image, read.flags)),
         *_server(image),
     ]
     if gpu:
         results.append(CheckResult(name=GPU, outcome=Outcome.SKIPPED, reason=gpu))
     else:
         results.append(_timed(GPU, lambda: _on_gpu(image)))
-    return tuple(results)
+    return Ran(checks=tuple(results), flags=read.flags)
 
 
 def _server(image: RunningImage) -> list[CheckResult]:
