@@ -144,6 +144,7 @@ class Road(Wiring):
         return built
 
     def _push(self, name: str, namespace: Namespace) -> PushReceipt:
+        from build.publish.kept import keep_published
         from build.publish.push import push
 
         out = self.settings.out / name
@@ -154,6 +155,8 @@ class Road(Wiring):
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
         receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
+        # The receipt last: where it is, what is kept is this image's.
+        keep_published(out, plan, receipt)
         store.write_artifact(out / "push.json", receipt)
         return receipt
 
