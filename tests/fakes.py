@@ -60,6 +60,24 @@ class FakeRegistry:
             on_bytes(len(data))
             self.blobs[_repository(repository), digest] = data
 
+    def save_blob(
+        self,
+        repository: ImageRef,
+        digest: Digest,
+        size: int,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        with self._call(f"save_blob {digest}"):
+            data = self.blobs.get((_repository(repository), digest))
+            if data is None or len(data) != size:
+                message = f"{repository.registry} answered 404 when asked for blob {digest}"
+                raise WorkFailed(message)
+            on_bytes(size)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
     def put_manifest(self, ref: ImageRef, data: bytes, media_type: str) -> Digest:
         with self._call(f"put_manifest {ref.tag or ref.digest}"):
             digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")

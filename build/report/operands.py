@@ -131,6 +131,8 @@ def history_between(left: ImageFacts, right: ImageFacts, mirrors: GitMirrors) ->
     """Read what lies between two upstream commits, where a mirror holds it. Asks no remote."""
     if isinstance(left.source, Missing) or isinstance(right.source, Missing):
         return Missing(reason="a commit is not known")
+    if left.source.commit == right.source.commit:
+        return History()
     repo = _repository(left.source, right.source)
     if not repo:
         return Missing(reason="no pin names a git repository")
