@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from build.doors.history import History
+from build.doors.between import History
 from build.image.model import Layer
 from build.recipe.words import printable
 from build.report.commands import compare_flags

@@ -6,13 +6,13 @@ side's recipe that was pushed last.
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from build.doors import store
+from build.doors.between import History, HistoryMissing, find_mirrors, read_history
 from build.doors.effects import Reporter
 from build.doors.git import GitMirrors
-from build.doors.history import History, HistoryMissing, read_history
 from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected
 from build.image.layout import Layout
@@ -23,7 +23,7 @@ from build.recipe.refs import Commit, Digest
 from build.report.compare import compare
 from build.report.difference import Difference
 from build.report.facts import ImageFacts, Kernels, Missing, SourceFacts, kernels_in, labelled, read_facts
-from build.report.pulled import BlobSource, pull
+from build.report.pulled import BlobSource, image_manifest, pull
 from build.smoke.model import Expectations, Outcome
 from build.smoke.static import gpu_code
 from build.smoke.static.suite import run_static
@@ -92,14 +92,13 @@ class Operands:
         return read_facts(f"{beside} as {PUBLISHED}", folder / PUBLISHED)
 
     def _pulled(self, operand: str) -> ImageFacts:
-        ref = parse_reference(operand)
-        pulled = pull(ref, self.cache / "pulled", self.registry(), self.reporter)
-        local = self._local(operand, pulled.layout.digest)
-        if local:
+        ref, registry = parse_reference(operand), self.registry()
+        digest = ref.digest or image_manifest(ref, registry).digest
+        if local := self._local(operand, digest):
             return local
-        kernels = self._device_code(pulled.layout)
-        labels, layers = pulled.layout.config.labels, pulled.layout.layers
-        return labelled(operand, labels, layers=layers, kernels=kernels)
+        layout = pull(replace(ref, digest=digest), self.cache / "pulled", registry, self.reporter).layout
+        kernels = self._device_code(layout)
+        return labelled(operand, layout.config.labels, layers=layout.layers, kernels=kernels)
 
     def _local(self, operand: str, digest: Digest) -> ImageFacts | None:
         """Read the artifacts of an image that was built or pushed from here: they tell more than its bytes."""
@@ -137,11 +136,16 @@ def history_between(left: ImageFacts, right: ImageFacts, mirrors: GitMirrors) ->
     if not repo:
         return Missing(reason="no pin names a git repository")
     try:
-        return read_history(mirrors.mirror(repo), Commit(left.source.commit), Commit(right.source.commit))
-    except HistoryMissing as error:
-        return Missing(reason=error.message)
+        old, new = Commit(left.source.commit), Commit(right.source.commit)
     except ValueError as error:
         return Missing(reason=str(error))
+    reason = f"no mirror of {repo} is below the cache"
+    for mirror in find_mirrors(mirrors, repo):
+        try:
+            return read_history(mirror, old, new)
+        except HistoryMissing as error:
+            reason = error.message
+    return Missing(reason=reason)
 
 
 def published_difference(out: Path) -> Difference | None:

@@ -15,7 +15,7 @@ from build.image.config import MalformedError, digest, items, json_document, map
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.recipe.refs import Digest, ImageRef
 
-__all__ = ["BlobSource", "PulledImage", "pull"]
+__all__ = ["BlobSource", "PulledImage", "image_manifest", "pull"]
 
 _INDEXES: Final = frozenset(
     {
@@ -62,7 +62,7 @@ def pull(ref: ImageRef, cache: Path, registry: BlobSource, reporter: Reporter) -
     """
     if ref.digest and (known := _known(cache, ref.digest)):
         return PulledImage(ref=ref, layout=known)
-    manifest = _image_manifest(ref, registry)
+    manifest = image_manifest(ref, registry)
     found = replace(ref, digest=manifest.digest)
     with store.locked(cache / f".{manifest.digest.hex}.lock"):
         layout = _known(cache, manifest.digest) or _fetch(found, manifest, cache, registry, reporter)
@@ -79,8 +79,12 @@ def _known(cache: Path, name: Digest) -> Layout | None:
         return None
 
 
-def _image_manifest(ref: ImageRef, registry: BlobSource) -> Manifest:
-    """Ask for the manifest; of an index, for the one of our platform."""
+def image_manifest(ref: ImageRef, registry: BlobSource) -> Manifest:
+    """Return the manifest that a reference means; of an index, the one for our platform.
+
+    Raises:
+        BadRequest: there is none.
+    """
     manifest = registry.manifest(ref)
     if manifest is None:
         message = f"{ref} does not exist"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from build.doors.history import History, LogLine
+from build.doors.between import History, LogLine
 from build.image.model import Layer
 from build.recipe.refs import Digest
 from build.report.compare import compare

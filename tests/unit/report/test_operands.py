@@ -13,13 +13,15 @@ from build.errors import BadRequest, IngotError, NothingSelected, Unreachable
 from build.image.layout import open_layout
 from build.publish.kept import PUBLISHED, keep_published
 from build.publish.model import PushReceipt
-from build.recipe.refs import Digest, ImageRef
+from build.recipe.model import GitSource
+from build.recipe.refs import Commit, Digest, ImageRef
 from build.report.difference import Area, Kind
 from build.report.operands import Operands, published_difference
 from build.smoke.clihelp import HelpFlag
 from tests.fakes import FakeRegistry, RecordingReporter
 from tests.layouts import Tree, elf, write_layout
-from tests.unit.plan.plans import PIN
+from tests.unit.pin.repositories import git, make_repository
+from tests.unit.plan.plans import PIN, RECIPE
 from tests.unit.report.images import FLAGS, build
 from tests.unit.smoke.samples import APP, BASE, CONFIG, CUDA
 
@@ -273,3 +275,32 @@ def test_a_registry_that_is_lost_is_no_answer(world: World) -> None:
     world.registry.fail_at = 1
     with pytest.raises(Unreachable):
         world.operands.difference("mini", f"{REPOSITORY}:one")
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("kept_as", ["{url}", "history:{url}"])
+def test_the_upstream_log_where_a_mirror_has_it(world: World, tmp_path: Path, kept_as: str) -> None:
+    url = RECIPE.source.repo if isinstance(RECIPE.source, GitSource) else ""
+    upstream, old = make_repository(tmp_path / "upstream", {"file": "0"})
+    (upstream / "file").write_text("1")
+    git(upstream, "commit", "--quiet", "--all", "-m", "server: add --new")
+    new = Commit(git(upstream, "rev-parse", "HEAD").strip())
+    for name, commit in (("mini", old), ("other", new)):
+        pin = replace(PIN, source=replace(PIN.source, commit=commit))
+        store.write_artifact(world.out / name / "pin.json", pin)
+
+    def log() -> list[str]:
+        difference = world.operands.difference("mini", "other")
+        found = [
+            one.after for one in difference.changes if one.area is Area.UPSTREAM and one.name != "commit"
+        ]
+        return [*found, *(words for words in difference.unknown if words.startswith("upstream"))]
+
+    assert log() == [f"upstream log: no mirror of {url} is below the cache"]
+    assert not world.operands.mirrors.root.exists(), "a comparison makes no mirror"
+    mirror = world.operands.mirrors.mirror(kept_as.format(url=url))
+    for commit in (old, new):
+        git(mirror, "fetch", "--quiet", "--depth=1", f"file://{upstream}", f"{commit}:refs/ingot/{commit}")
+    assert log() == [f"upstream log: the mirror holds {new} without the commits before it"]
+    git(mirror, "fetch", "--quiet", "--unshallow", f"file://{upstream}", new)
+    assert log() == ["server: add --new"]

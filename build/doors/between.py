@@ -1,13 +1,17 @@
 """What lies between two commits of a mirror. Asks no remote, and tells a history that is not there from an empty one."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.doors.git import git_output, git_status
+from build.doors.git import GitMirrors, git_output, git_status
 from build.errors import WorkFailed
 from build.recipe.refs import Commit
 
-__all__ = ["History", "HistoryMissing", "LogLine", "read_history"]
+__all__ = ["History", "HistoryMissing", "LogLine", "find_mirrors", "read_history"]
+
+_NO_NETWORK = {"GIT_ALLOW_PROTOCOL": "none"}
+"""A repository without the files' contents would fetch what it lacks."""
 
 
 class HistoryMissing(WorkFailed):
@@ -33,6 +37,12 @@ class History:
     """What the earlier one has and the later one has not: a branch rewritten, or a step back."""
 
 
+def find_mirrors(mirrors: GitMirrors, url: str) -> tuple[Path, ...]:
+    """Return the repositories that hold something of an upstream: its history first. Makes none, as `mirror` would."""
+    wanted = (hashlib.sha256(name.encode()).hexdigest()[:8] for name in (f"history:{url}", url))
+    return tuple(path for hashed in wanted for path in sorted(mirrors.root.glob(f"*-{hashed}.git")))
+
+
 def read_history(mirror: Path, old: Commit, new: Commit) -> History:
     """Read the way from `old` to `new`.
 
@@ -40,7 +50,7 @@ def read_history(mirror: Path, old: Commit, new: Commit) -> History:
         HistoryMissing: one of them is not there, or the mirror was fetched without the commits between them.
     """
     for commit in (old, new):
-        status, _, _ = git_status(mirror, "cat-file", "-e", f"{commit}^{{commit}}")
+        status, _, _ = git_status(mirror, "cat-file", "-e", f"{commit}^{{commit}}", env=_NO_NETWORK)
         if status != 0:
             message = f"the mirror does not hold {commit}"
             raise HistoryMissing(message)
@@ -48,7 +58,7 @@ def read_history(mirror: Path, old: Commit, new: Commit) -> History:
 
 
 def _log(mirror: Path, since: Commit, until: Commit) -> tuple[LogLine, ...]:
-    listing = git_output(mirror, "log", "--format=%H%x00%h%x00%s", f"{since}..{until}", "--")
+    listing = git_output(mirror, "log", "--format=%H%x00%h%x00%s", f"{since}..{until}", "--", env=_NO_NETWORK)
     rows = [row.split("\0", 2) for row in listing.splitlines() if row.count("\0") == 2]  # noqa: PLR2004
     # A commit in this file was fetched without its parents, so the log ends there and not where the history does.
     grafted = mirror / "shallow"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.history import History, HistoryMissing, LogLine, read_history
+from build.doors.between import History, HistoryMissing, LogLine, read_history
 from build.recipe.refs import Commit
 from tests.unit.pin.repositories import git, make_repository
 
