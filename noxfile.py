@@ -117,6 +117,12 @@ def push(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def diff(session: nox.Session) -> None:
+    """Say how two images differ: nox -s diff -- minifork published; recipes, folders, registry references."""
+    verb(session, "diff")
+
+
+@nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Refresh the committed locks: wheels of the toolchains, base digests."""
     verb(session, "pins")

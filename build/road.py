@@ -144,6 +144,7 @@ class Road(Wiring):
         return built
 
     def _push(self, name: str, namespace: Namespace) -> PushReceipt:
+        from build.publish.kept import keep_published
         from build.publish.push import push
 
         out = self.settings.out / name
@@ -154,6 +155,8 @@ class Road(Wiring):
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
         receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
+        # The receipt last: where it is, what is kept is this image's.
+        keep_published(out, plan, receipt)
         store.write_artifact(out / "push.json", receipt)
         return receipt
 
@@ -183,8 +186,9 @@ class Road(Wiring):
 
     def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
-        (out / "smoke.json").unlink(missing_ok=True)
-        run = SmokeRun(
+        for name in ("smoke.json", "help.json"):
+            (out / name).unlink(missing_ok=True)
+        smoked = SmokeRun(
             plan=plan,
             built=built,
             layout=out / "image",
@@ -192,10 +196,12 @@ class Road(Wiring):
             engine=self.containers,
             reporter=self.reporter,
             work=self.settings.cache / "smoke",
-        )
-        report = run.report()
-        store.write_artifact(out / "smoke.json", report)
-        return VerifiedImage(built=built, report=report)
+        ).smoke()
+        # The report last: where it is, the help is there too.
+        if smoked.help:
+            store.write_artifact(out / "help.json", smoked.help)
+        store.write_artifact(out / "smoke.json", smoked.report)
+        return VerifiedImage(built=built, report=smoked.report)
 
     def _static(self, plan: ImagePlan, built: BuiltImage, out: Path) -> SmokeReport:
         report = static_report(

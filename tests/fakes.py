@@ -62,6 +62,24 @@ class FakeRegistry:
             on_bytes(len(data))
             self.blobs[_repository(repository), digest] = data
 
+    def save_blob(
+        self,
+        repository: ImageRef,
+        digest: Digest,
+        size: int,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = lambda _count: None,
+    ) -> None:
+        with self._call(f"save_blob {digest}"):
+            data = self.blobs.get((_repository(repository), digest))
+            if data is None or len(data) != size:
+                message = f"{repository.registry} answered 404 when asked for blob {digest}"
+                raise WorkFailed(message)
+            on_bytes(size)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
     def put_manifest(self, ref: ImageRef, data: bytes, media_type: str) -> Digest:
         with self._call(f"put_manifest {ref.tag or ref.digest}"):
             digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
@@ -184,6 +202,9 @@ class Server:
 
     version: str = "version: 42 (abcdef123)"
     version_exit: int = 0
+    help: str | None = None
+    """None: a line for each flag that it takes."""
+    help_exit: int = 0
     takes: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     """Flags and the values that each takes: None any one value, () none at all."""
     dies: str = ""
@@ -204,7 +225,7 @@ class Server:
         words = list(args)
         while words:
             flag = words.pop(0)
-            if flag == "--version":
+            if flag in {"--version", "--help"}:
                 continue
             if flag not in self.takes:
                 return f"error: invalid argument: {flag}"
@@ -214,6 +235,19 @@ class Server:
             if allowed != () and (value := words.pop(0)) not in (allowed or (value,)):
                 return f"error: unknown value for {flag}: {value}"
         return ""
+
+    def usage(self) -> str:
+        """Print the help as llama.cpp lays it out."""
+        if self.help is not None:
+            return self.help
+        values = {
+            flag: " N" if allowed is None else f" [{'|'.join(allowed)}]"
+            for flag, allowed in self.takes.items()
+        }
+        return "".join(
+            f"{flag + ('' if self.takes[flag] == () else value):<40}what it does (default: 1)\n"
+            for flag, value in values.items()
+        )
 
     def ask(self, args: list[str]) -> tuple[int, str, str]:
         """Answer curl: its status, the body, what it says on stderr."""
@@ -325,6 +359,8 @@ class FakeEngine:
             self._beside(container, spec.network.removeprefix("container:"))
         elif refusal := server.refusal(spec.args):
             container.exit_code, container.stderr = 1, refusal + "\n"
+        elif "--help" in spec.args:
+            container.exit_code, container.stdout = server.help_exit, server.usage()
         elif "--version" in spec.args:
             container.exit_code, container.stderr = server.version_exit, server.version + "\n"
         elif any(f"/{name}." in word for name in BROKEN for word in spec.args):

@@ -72,7 +72,7 @@ def build_image(
         store.discard(stale)
     # A name of its own: a BuildKit that outlived a killed run may still be writing to the earlier one.
     part = out / f".image.{os.getpid()}.part"
-    for name in ("image.json", "smoke.json", "push.json"):
+    for name in ("image.json", "smoke.json", "help.json", "push.json"):
         (out / name).unlink(missing_ok=True)
     phases = Phases()
     begun = time.monotonic()

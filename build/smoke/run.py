@@ -16,13 +16,23 @@ from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
 from build.smoke import gguf, minimodel
+from build.smoke.clihelp import ImageHelp
 from build.smoke.model import CheckResult, Expectations, Outcome, SmokeReport, identify, objection
 from build.smoke.running import suite as running
 from build.smoke.running.broken_model import write_broken
 from build.smoke.running.image import LABEL, RunningImage
+from build.smoke.running.suite import Ran
 from build.smoke.static import suite as static
 
-__all__ = ["SmokeRun", "covers", "expectations_of", "gpu_missing", "run_static", "static_report"]
+__all__ = [
+    "SmokeRun",
+    "Smoked",
+    "covers",
+    "expectations_of",
+    "gpu_missing",
+    "run_static",
+    "static_report",
+]
 
 _TELLING = 6
 """A shorter word stands in many files by chance."""
@@ -84,6 +94,14 @@ def gpu_missing(architectures: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Smoked:
+    """What a smoke test leaves: the report, and the help of the image where it could be read."""
+
+    report: SmokeReport
+    help: ImageHelp | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeRun:
     """One smoke test of one image."""
 
@@ -95,7 +113,7 @@ class SmokeRun:
     reporter: Reporter
     work: Path
 
-    def report(self) -> SmokeReport:
+    def smoke(self) -> Smoked:
         """Run every check.
 
         Raises:
@@ -106,12 +124,13 @@ class SmokeRun:
         with self.reporter.step(f"smoke {self.plan.name}") as step, ThreadPoolExecutor(1) as beside:
             read = beside.submit(run_static, self.layout, expect, self.work)
             ran = self.running(expect)
-            results = (*read.result(), *ran)
+            results = (*read.result(), *ran.checks)
             step.verdict(_count(results))
         _say(results, self.reporter)
-        return SmokeReport.of(self.built, expect, results)
+        listed = ImageHelp(digest=self.built.digest, flags=ran.flags) if ran.flags else None
+        return Smoked(report=SmokeReport.of(self.built, expect, results), help=listed)
 
-    def running(self, expect: Expectations) -> tuple[CheckResult, ...]:
+    def running(self, expect: Expectations) -> Ran:
         """Load the image and run the checks that run it. Containers of an earlier, killed run are removed first."""
         # One smoke test at a time below one cache: whatever carries this label and still runs was left by a kill.
         run_id = store.sha256_text(str(self.work.resolve()))[:12]
@@ -119,7 +138,7 @@ class SmokeRun:
             self.engine.sweep(f"{LABEL}={run_id}")
             return self._loaded(expect, run_id)
 
-    def _loaded(self, expect: Expectations, run_id: str) -> tuple[CheckResult, ...]:
+    def _loaded(self, expect: Expectations, run_id: str) -> Ran:
         loaded = self.engine.load(self.layout, f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}")
         self.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.work) as scratch:

@@ -10,12 +10,14 @@ from uuid import uuid4
 
 import pytest
 
+from build.doors.download import ReadingRegistry
 from build.doors.registry import HttpRegistry
 from build.errors import WorkFailed
 from build.host import registry as server
 from build.publish.model import Registry
 from build.publish.push import push
 from build.recipe.refs import Digest, ImageRef
+from build.report.pulled import pull
 from build.settings import Namespace, from_env
 from tests.fakes import FakeRegistry
 from tests.unit.publish.images import make_pushable
@@ -54,6 +56,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
     return FakeRegistry() if request.param == "fake" else HttpRegistry(docker_config=tmp_path)
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
+def readable(request: pytest.FixtureRequest, tmp_path: Path) -> FakeRegistry | ReadingRegistry:
+    """A registry that images are read from too."""
+    return FakeRegistry() if request.param == "fake" else ReadingRegistry(docker_config=tmp_path)
 
 
 @pytest.fixture
@@ -174,3 +182,28 @@ def test_a_whole_image_is_pushed_and_pushed_again(
         found = registry.manifest(ImageRef.parse(text))
         assert found
         assert found.digest == image.verified.built.digest
+
+
+def test_an_image_that_was_pushed_is_pulled_to_the_same_bytes(
+    request: pytest.FixtureRequest, readable: FakeRegistry | ReadingRegistry, tmp_path: Path
+) -> None:
+    host = "127.0.0.1:1" if isinstance(readable, FakeRegistry) else request.getfixturevalue("address")
+    image = make_pushable(tmp_path / "image", b"base" * 1_000_000, b"server")
+    namespace = Namespace(host=host, path=f"team/{uuid4().hex}")
+    receipt = push(image.verified, image.plan, image.layout, namespace, readable, Silent())
+    ref = ImageRef.parse(next(iter(receipt.refs)))
+    pulled = pull(ref, tmp_path / "cache", readable, Silent())
+    blobs = {path.name: path.read_bytes() for path in (image.layout / "blobs" / "sha256").iterdir()}
+    found = {path.name: path.read_bytes() for path in (pulled.layout.path / "blobs" / "sha256").iterdir()}
+    assert found == blobs
+    assert pulled.ref.digest == image.verified.built.digest
+
+
+def test_a_blob_that_is_not_there_is_no_file(
+    request: pytest.FixtureRequest, readable: FakeRegistry | ReadingRegistry, tmp_path: Path
+) -> None:
+    host = "127.0.0.1:1" if isinstance(readable, FakeRegistry) else request.getfixturevalue("address")
+    repository = ImageRef(registry=host, repository=f"team/{uuid4().hex}")
+    with pytest.raises(WorkFailed, match="answered 404 when asked for blob"):
+        readable.save_blob(repository, Digest(f"sha256:{'0' * 64}"), 1, tmp_path / "blob")
+    assert not (tmp_path / "blob").exists()

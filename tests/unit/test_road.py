@@ -13,6 +13,7 @@ from build.errors import BadRequest, IngotError, SmokeFailed, Unreachable, WorkF
 from build.image.build import rendered, write_rendered
 from build.image.layout import open_layout
 from build.image.model import BuiltImage
+from build.pin.model import Pin
 from build.plan.model import ImagePlan
 from build.plan.plan import make_plan
 from build.publish.model import PushReceipt
@@ -21,6 +22,7 @@ from build.road import Road
 from build.settings import Settings, from_env
 from build.several import SeveralFailed
 from build.several import each as do_each
+from build.smoke.clihelp import ImageHelp
 from build.smoke.model import CheckResult, Outcome, SmokeReport
 from build.smoke.run import covers, expectations_of
 from tests.fakes import FakeRegistry, RecordingReporter
@@ -95,6 +97,32 @@ def test_a_verified_image_is_pushed_under_one_digest(made: Made) -> None:
     assert set(tags) == {made.plan.tag, *made.plan.moving_tags}
     assert set(tags.values()) == {made.built.digest}
     assert store.read_artifact(made.out / "push.json", PushReceipt, made_by="x") == receipt
+
+
+def test_what_was_pushed_is_kept_until_the_next_push(made: Made) -> None:
+    made.write("help.json", ImageHelp(digest=made.built.digest, flags=()))
+    made.push()
+    kept = made.out / "published"
+    names = ["help.json", "image.json", "pin.json", "plan.json", "push.json", "smoke.json"]
+    assert sorted(path.name for path in kept.iterdir()) == names
+    for name in names:
+        if name != "pin.json":
+            assert (kept / name).read_bytes() == (made.out / name).read_bytes()
+    assert store.read_artifact(kept / "pin.json", Pin, made_by="x") == made.plan.pin
+    (made.out / "help.json").unlink()
+    made.push()
+    assert not (kept / "help.json").exists(), "it is of the image before"
+    assert not list(made.out.glob(".published*"))
+
+
+def test_a_push_that_fails_keeps_what_was_kept(made: Made) -> None:
+    made.push()
+    before = {path.name: path.read_bytes() for path in (made.out / "published").iterdir()}
+    (made.out / "push.json").unlink()
+    made.registry.fail_at = len(made.registry.calls) + 1
+    with pytest.raises(Unreachable):
+        made.push()
+    assert {path.name: path.read_bytes() for path in (made.out / "published").iterdir()} == before
 
 
 def test_no_smoke_no_push(made: Made) -> None:

@@ -1,13 +1,15 @@
 """The command line: every argument that users rely on, through the built server's own parser.
 
 `<server> <arguments> --version` parses everything and then ends, so a flag that help still lists and the parser refuses
-is found here and not in somebody's crash loop.
+is found here and not in somebody's crash loop. What the help says only explains a refusal: whether a flag is gone, or is
+listed and rejected.
 """
 
 import shlex
 from concurrent.futures import ThreadPoolExecutor
 
 from build.doors.effects import RunResult
+from build.smoke.clihelp import HelpFlag, find_flag
 from build.smoke.running.image import RunningImage, tail
 from build.smoke.static.image import Verdict
 
@@ -30,8 +32,11 @@ def groups(words: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(group) for group in found)
 
 
-def check(image: RunningImage) -> Verdict:
-    """Try the promised command line as a whole, each promised flag, and each that must be refused."""
+def check(image: RunningImage, listed: tuple[HelpFlag, ...] = ()) -> Verdict:
+    """Try the promised command line as a whole, each promised flag, and each that must be refused.
+
+    `listed` are the flags of the help text; none where it could not be read.
+    """
     serve = image.arguments(image.expect.serve)
     flags = tuple(image.arguments(tuple(shlex.split(flag))) for flag in image.expect.flags)
     refused = tuple(image.arguments(tuple(shlex.split(flag))) for flag in image.expect.refused)
@@ -41,7 +46,7 @@ def check(image: RunningImage) -> Verdict:
     findings = []
     for words, result in zip(promised, results, strict=False):
         if result.exit_code != 0:
-            findings += _culprits(image, words, result)
+            findings += _culprits(image, words, result, listed)
     findings += [
         f"`{shlex.join(words)}` should be refused and is accepted: the parser does not look at it"
         for words, result in zip(refused, results[len(promised) :], strict=True)
@@ -54,17 +59,41 @@ def check(image: RunningImage) -> Verdict:
     return Verdict(findings=tuple(findings), detail=detail)
 
 
-def _culprits(image: RunningImage, words: tuple[str, ...], whole: RunResult) -> list[str]:
+def _culprits(
+    image: RunningImage, words: tuple[str, ...], whole: RunResult, listed: tuple[HelpFlag, ...]
+) -> list[str]:
     """Find which flag of a refused command line the parser does not take."""
     alone = groups(words)
     if len(alone) > 1:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             results = list(pool.map(lambda group: image.run(*group, "--version"), alone))
         found = [
-            f"the promised `{shlex.join(group)}` is refused: {tail(result.stderr or result.stdout, 3)}"
+            _refusal(group, result, listed)
             for group, result in zip(alone, results, strict=True)
             if result.exit_code != 0
         ]
         if found:
             return found
-    return [f"the promised `{shlex.join(words)}` is refused: {tail(whole.stderr or whole.stdout, 3)}"]
+        # Each alone is taken, so the help's word on one of them explains nothing.
+        return [_refusal(words, whole, ())]
+    return [_refusal(words, whole, listed)]
+
+
+def _refusal(words: tuple[str, ...], result: RunResult, listed: tuple[HelpFlag, ...]) -> str:
+    standing = _standing(words, listed)
+    said = tail(result.stderr or result.stdout, 3)
+    return f"the promised `{shlex.join(words)}` is refused{f', {standing}' if standing else ''}: {said}"
+
+
+def _standing(words: tuple[str, ...], listed: tuple[HelpFlag, ...]) -> str:
+    """Say how a refused flag stands in the help; nothing where the help could not be read."""
+    spelling, _, value = words[0].partition("=")
+    if not listed or not spelling.startswith("-"):
+        return ""
+    flag = find_flag(listed, spelling)
+    if flag is None:
+        return f"{spelling} is gone: --help does not list it either"
+    given = (value or " ".join(words[1:])).split(",")
+    if flag.values and (unknown := [part for part in given if part not in flag.values]):
+        return f"--help lists {spelling} without the value {', '.join(unknown)}"
+    return f"{spelling} is listed by --help and rejected by the parser"

@@ -2,22 +2,25 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from build.errors import IngotError, Unavailable
 from build.recipe.model import SmokeModel
+from build.smoke.clihelp import HelpFlag
 from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import arguments, broken_model, server, version
+from build.smoke.running import help as helptext
 from build.smoke.running.image import RunningImage
 from build.smoke.running.session import ServerCheck, Session, session
 from build.smoke.static.image import Verdict
 
-__all__ = ["GPU", "NAMES", "NEEDS_MODEL", "PROTECTS", "run_running"]
+__all__ = ["GPU", "NAMES", "NEEDS_MODEL", "PROTECTS", "Ran", "run_running"]
 
 GPU = "gpu"
 PROTECTS: Final = {
     "version": "The image is not the commit that its tag says, and bug reports go to the wrong place.",
+    "help": "Nobody learns which flags are gone, new or changed in this image: its help cannot be read.",
     "arguments": "A flag was renamed upstream: the chart's pod ends at once, restarts and ends again.",
     "broken_model": "A download that was cut short crashes the server, and the log does not say why.",
     **{check.name: check.protects for check in server.CHECKS},
@@ -34,11 +37,27 @@ NEEDS_MODEL = ("broken_model", *(check.name for check in server.CHECKS if check.
 _NO_MODEL = "the recipe names no test model"
 
 
-def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What all running checks found, and the flags that the image's help lists."""
+
+    checks: tuple[CheckResult, ...]
+    flags: tuple[HelpFlag, ...] = ()
+
+
+def run_running(image: RunningImage, *, gpu: str) -> Ran:
     """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
+    read = helptext.Read(verdict=Verdict(findings=()))
+
+    def help_() -> Verdict:
+        nonlocal read
+        read = helptext.check(image)
+        return read.verdict
+
     results = [
         _timed("version", lambda: version.check(image)),
-        _timed("arguments", lambda: arguments.check(image)),
+        _timed("help", help_),
+        _timed("arguments", lambda: arguments.check(image, read.flags)),
         _broken_model(image),
         *_server(image),
     ]
@@ -46,7 +65,7 @@ def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
         results.append(CheckResult(name=GPU, outcome=Outcome.SKIPPED, reason=gpu))
     else:
         results.append(_timed(GPU, lambda: _on_gpu(image)))
-    return tuple(results)
+    return Ran(checks=tuple(results), flags=read.flags)
 
 
 def _broken_model(image: RunningImage) -> CheckResult:

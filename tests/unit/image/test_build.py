@@ -70,6 +70,15 @@ def test_the_image_replaces_the_one_before(out: Path) -> None:
     )
 
 
+def test_what_was_found_out_about_the_image_before_goes_and_what_was_published_stays(out: Path) -> None:
+    build(out, image(OLD))
+    for name in ("smoke.json", "help.json", "push.json", "published/help.json"):
+        store.write_text(out / name, "{}")
+    build(out, image(NEW), plan=plan_of("b" * 64))
+    assert names(out) == {"image", "image.json", "build.log", "docker-bake.json", "published"}
+    assert names(out / "published") == {"help.json"}
+
+
 def fails(_target: str, _path: Path) -> None:
     message = "the build failed in stage compile"
     raise WorkFailed(message)

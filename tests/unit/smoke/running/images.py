@@ -80,6 +80,6 @@ def findings(check: Callable[[Session], Verdict], image: RunningImage) -> list[s
 
 
 def outcomes(image: RunningImage, *, gpu: str = "no GPU") -> dict[str, tuple[Outcome, str]]:
-    results: tuple[CheckResult, ...] = run_running(image, gpu=gpu)
+    results: tuple[CheckResult, ...] = run_running(image, gpu=gpu).checks
     assert asked(image).containers == {}, "a container was left behind"
     return {result.name: (result.outcome, result.reason) for result in results}

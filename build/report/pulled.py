@@ -1,0 +1,168 @@
+"""An image of a registry as an OCI layout below the cache, by digest: pulled once, each blob proven by its hash."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from build.doors import store
+from build.doors.effects import Reporter, Step
+from build.doors.registry import Manifest
+from build.errors import BadRequest, WorkFailed
+from build.image.config import MalformedError, digest, items, json_document, mapping, whole
+from build.image.layout import BrokenLayout, Layout, open_layout
+from build.recipe.refs import Digest, ImageRef
+
+__all__ = ["BlobSource", "PulledImage", "image_manifest", "pull"]
+
+_INDEXES: Final = frozenset(
+    {
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.list.v2+json",
+    }
+)
+_PLATFORM: Final = "linux/amd64"
+
+
+class BlobSource(Protocol):
+    """A registry, as far as images are read from it."""
+
+    def manifest(self, ref: ImageRef) -> Manifest | None: ...
+
+    def save_blob(
+        self,
+        repository: ImageRef,
+        digest: Digest,
+        size: int,
+        path: Path,
+        *,
+        on_bytes: Callable[[int], None] = ...,
+    ) -> None:
+        """Write a blob to a file, which is there only when it is whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PulledImage:
+    """An image on disk, and what it was called."""
+
+    ref: ImageRef
+    """With the digest that was found."""
+    layout: Layout
+
+
+def pull(ref: ImageRef, cache: Path, registry: BlobSource, reporter: Reporter) -> PulledImage:
+    """Return the image that a reference means. What lies below the cache by its digest is not asked for again.
+
+    Raises:
+        BadRequest: the registry has no such image, or none for linux/amd64.
+        WorkFailed: it sends other bytes than it promised.
+        Unavailable: it cannot be reached, or refuses access.
+    """
+    if ref.digest and (known := _known(cache, ref.digest)):
+        return PulledImage(ref=ref, layout=known)
+    manifest = image_manifest(ref, registry)
+    found = replace(ref, digest=manifest.digest)
+    with store.locked(cache / f".{manifest.digest.hex}.lock"):
+        layout = _known(cache, manifest.digest) or _fetch(found, manifest, cache, registry, reporter)
+    return PulledImage(ref=found, layout=layout)
+
+
+def _known(cache: Path, name: Digest) -> Layout | None:
+    if not (cache / name.hex / "index.json").exists():
+        return None
+    try:
+        return open_layout(cache / name.hex)
+    except BrokenLayout:
+        store.discard(cache / name.hex)
+        return None
+
+
+def image_manifest(ref: ImageRef, registry: BlobSource) -> Manifest:
+    """Return the manifest that a reference means; of an index, the one for our platform.
+
+    Raises:
+        BadRequest: there is none.
+    """
+    manifest = registry.manifest(ref)
+    if manifest is None:
+        message = f"{ref} does not exist"
+        raise BadRequest(message, hint="name a tag or a digest that the registry has")
+    if manifest.media_type not in _INDEXES:
+        return manifest
+    with _understood(ref):
+        listed = items(json_document(manifest.data, str(ref)).get("manifests"), "manifests")
+        names = [digest(entry.get("digest"), "digest") for entry in map(_entry, listed) if _fits(entry)]
+    if len(names) != 1:
+        message = f"{ref} holds {len(names)} images for {_PLATFORM}, one is expected"
+        raise BadRequest(message)
+    inner = registry.manifest(replace(ref, tag="", digest=names[0]))
+    if inner is None:
+        message = f"{ref} lists {names[0]}, which does not exist"
+        raise WorkFailed(message)
+    return inner
+
+
+def _entry(value: object) -> dict[str, Any]:
+    return dict(mapping(value, "manifests"))
+
+
+def _fits(entry: dict[str, Any]) -> bool:
+    platform = mapping(entry.get("platform") or {}, "platform")
+    return f"{platform.get('os')}/{platform.get('architecture')}" == _PLATFORM
+
+
+def _fetch(
+    ref: ImageRef, manifest: Manifest, cache: Path, registry: BlobSource, reporter: Reporter
+) -> Layout:
+    """Write the layout beside its place and rename it. Blobs that a killed run has left are whole, and used."""
+    final = cache / manifest.digest.hex
+    part = final.with_name(f".{final.name}.part")
+    blobs = part / "blobs" / "sha256"
+    wanted = _blobs(ref, manifest)
+    total = sum(size for _, size in wanted)
+    done = 0
+    with reporter.step(f"pull {ref}") as step:
+        for name, size in wanted:
+            if not (blobs / name.hex).exists():
+                registry.save_blob(ref, name, size, blobs / name.hex, on_bytes=_progress(step, done, total))
+            done += size
+        _write_index(part, manifest)
+        step.verdict(f"{total / 1_000_000:.1f} MB")
+    part.rename(final)
+    return open_layout(final)
+
+
+def _blobs(ref: ImageRef, manifest: Manifest) -> tuple[tuple[Digest, int], ...]:
+    """List configuration and layers, each once."""
+    with _understood(ref):
+        document = json_document(manifest.data, str(ref))
+        entries = (document.get("config"), *items(document.get("layers"), "layers"))
+        listed = (mapping(entry, "the manifest's blobs") for entry in entries)
+        found = {digest(one.get("digest"), "digest"): whole(one.get("size"), "size") for one in listed}
+    return tuple(found.items())
+
+
+def _progress(step: Step, done: int, total: int) -> Callable[[int], None]:
+    return lambda count: step.update(f"{(done + count) >> 20} of {total >> 20} MiB")
+
+
+def _write_index(layout: Path, manifest: Manifest) -> None:
+    """Store the manifest's own bytes and the index that leads to it."""
+    blob = layout / "blobs" / "sha256" / manifest.digest.hex
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    blob.write_bytes(manifest.data)
+    entry = {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.data)}
+    store.write_text(layout / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}))
+    store.write_text(layout / "index.json", json.dumps({"schemaVersion": 2, "manifests": [entry]}))
+
+
+@contextmanager
+def _understood(ref: ImageRef) -> Iterator[None]:
+    """Name the image whose manifest cannot be read."""
+    try:
+        yield
+    except MalformedError as error:
+        message = f"the manifest of {ref} cannot be read: {error}"
+        raise WorkFailed(message) from error

@@ -1,0 +1,66 @@
+"""`diff` as a person and as a machine see it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from build.cli import main
+from build.smoke.clihelp import HelpFlag
+from tests.unit.report.images import FLAGS, build
+
+MORE = (*FLAGS, HelpFlag(spellings=("--new",)))
+
+
+@pytest.fixture
+def out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INGOT_OUT", str(tmp_path / "out"))
+    monkeypatch.setenv("INGOT_CACHE", str(tmp_path / "cache"))
+    build(tmp_path / "out" / "mini")
+    build(tmp_path / "out" / "more", flags=MORE)
+    return tmp_path / "out"
+
+
+def test_a_difference_is_one_document_and_no_failure(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "mini", "more", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["changes"] == [
+        {"area": "flags", "name": "--new", "kind": "new", "before": "", "after": "--new"}
+    ]
+    assert "same: kernels: all 1 libraries" in said.err
+
+
+def test_people_get_a_table_or_are_told_that_there_is_nothing(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["diff", "mini", "more"]) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert ["flags", "new", "--new", "--new"] in [line.split() for line in said.err.splitlines()]
+    assert main(["diff", "mini", "mini"]) == 0
+    assert "mini and mini: no difference was found" in capsys.readouterr().err
+
+
+def test_what_could_not_be_compared_is_said(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "more" / "help.json").unlink()
+    assert main(["diff", "mini", "more"]) == 0
+    said = capsys.readouterr().err
+    assert "not compared: flags: not known of right: smoke has not read the image's help" in said
+
+
+@pytest.mark.parametrize(
+    ("operand", "code", "message"),
+    [
+        ("nonsense", 3, "there is no recipe, folder or image called nonsense"),
+        ("minifork", 2, "minifork has no artifacts below"),
+        ("published", 2, "mini: no image has been pushed from"),
+        ("example.org/UPPER:x", 2, "'example.org/UPPER:x' is not the name of an image"),
+    ],
+)
+def test_an_operand_that_means_nothing_ends_with_its_code(
+    out: Path, capsys: pytest.CaptureFixture[str], operand: str, code: int, message: str
+) -> None:
+    assert main(["diff", "mini", operand, "--json"]) == code
+    said = capsys.readouterr()
+    assert json.loads(said.out)["exit_code"] == code
+    assert message in json.loads(said.out)["error"]
