@@ -117,6 +117,30 @@ def push(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def history(session: nox.Session) -> None:
+    """Show what the registry holds of recipes: immutable tags, digests, commits, the moving tags at each."""
+    verb(session, "history")
+
+
+@nox.session(default=False)
+def rollback(session: nox.Session) -> None:
+    """Point the moving tags of a recipe back at an image pushed before: nox -s rollback -- NAME [--to DIGEST]."""
+    verb(session, "rollback")
+
+
+@nox.session(default=False)
+def matrix(session: nox.Session) -> None:
+    """Write the recipes to stdout as a matrix of CI jobs, JSON."""
+    verb(session, "matrix")
+
+
+@nox.session(default=False)
+def overdue(session: nox.Session) -> None:
+    """Fail where the runs of a recipe have not succeeded for too long: nox -s overdue -- --state FILE."""
+    verb(session, "overdue")
+
+
+@nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Refresh the committed locks: wheels of the toolchains, base digests."""
     verb(session, "pins")

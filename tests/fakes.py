@@ -42,6 +42,10 @@ class FakeRegistry:
         with self._call(f"has_blob {digest}"):
             return (_repository(repository), digest) in self.blobs
 
+    def read_blob(self, repository: ImageRef, digest: Digest) -> bytes | None:
+        with self._call(f"read_blob {digest}"):
+            return self.blobs.get((_repository(repository), digest))
+
     def push_blob(
         self,
         repository: ImageRef,
