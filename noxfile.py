@@ -135,6 +135,12 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def ccache(session: nox.Session) -> None:
+    """Carry the compile cache into INGOT_CACHE/ccache or back, for machines that are new: nox -s ccache -- keep."""
+    verb(session, "ccache")
+
+
+@nox.session(default=False)
 def overdue(session: nox.Session) -> None:
     """Fail where the runs of a recipe have not succeeded for too long: nox -s overdue -- --state FILE."""
     verb(session, "overdue")
@@ -172,7 +178,7 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check code, scripts, recipes and rendered Dockerfiles: ruff, codespell, shellcheck, hadolint, JSON schema."""
+    """Check code, scripts, recipes, rendered Dockerfiles and workflows: ruff, codespell, shellcheck, hadolint, zizmor ..."""
     tool(session, "ruff", "check")
     tool(session, "ruff", "format", "--check")
     tool(
@@ -182,6 +188,15 @@ def lint(session: nox.Session) -> None:
     )
     tool(session, "shellcheck", *there(*SCRIPTS, "dockerfiles/**/*.sh"))
     lint_rendered(session)
+    lint_workflows(session)
+
+
+def lint_workflows(session: nox.Session) -> None:
+    """Lint the workflows: their schema, what GitHub would refuse, what an attacker would like. None asks the network."""
+    workflows = there(".github/workflows/*.yml")
+    tool(session, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    tool(session, "actionlint", *workflows)
+    tool(session, "zizmor", "--offline", "--no-progress", "--persona", "pedantic", *workflows)
 
 
 def lint_rendered(session: nox.Session) -> None:

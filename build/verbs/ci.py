@@ -1,4 +1,4 @@
-"""The verbs that a scheduler needs beside the road: the matrix of jobs, and whether runs still succeed."""
+"""The verbs that a scheduler needs beside the road: the matrix of jobs, whether runs still succeed, the compile cache as a file."""
 
 import argparse
 from datetime import UTC, datetime
@@ -29,6 +29,13 @@ def add(verbs: Verbs) -> None:
     overdue.add_argument("--state", required=True, type=Path, metavar="FILE", help=text)
     text = f"how long a recipe may go without a successful run; {_DAYS} where it is not said"
     overdue.add_argument("--days", default=_DAYS, type=int, metavar="N", help=text)
+    ccache = verbs.add(
+        "ccache",
+        _ccache,
+        "carry the compile cache from the builder into INGOT_CACHE/ccache, or back",
+        detail="For machines that are new for every run: restore before a build, keep after it.",
+    )
+    ccache.add_argument("action", choices=("keep", "restore"))
 
 
 def _matrix(arguments: argparse.Namespace, settings: Settings, _console: Console) -> object:
@@ -67,3 +74,32 @@ def _overdue(arguments: argparse.Namespace, settings: Settings, console: Console
         )
     refuse_overdue(found, days=arguments.days)
     return found
+
+
+def _ccache(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.image.compilecache import CompileCache
+    from build.pin.locks import read_cuda_lock, read_debian_lock
+    from build.recipe.check import check
+    from build.wiring import Wiring
+
+    wiring = Wiring(settings=settings, reporter=console)
+    debian, carried = read_debian_lock(wiring.toolchains), []
+    for version in sorted({recipe.toolchain.cuda for recipe in check(settings.root)}):
+        toolchain = wiring.images.found_toolchain(
+            read_cuda_lock(wiring.toolchains, version), debian, mode=settings.base
+        )
+        if toolchain is None:
+            console.note(f"no toolchain of CUDA {version} is here: nothing was compiled with it")
+            continue
+        name = wiring.images.toolchain_name(version, toolchain)
+        cache = CompileCache(
+            cuda=version,
+            toolchain=toolchain,
+            layout=wiring.images.layout(name, toolchain),
+            folder=settings.cache / "ccache",
+            templates=wiring.templates,
+        )
+        carry = cache.keep if arguments.action == "keep" else cache.restore
+        one = carry(wiring.buildx, console)
+        carried += [one] if one else []
+    return carried
