@@ -75,12 +75,12 @@ def _history(arguments: argparse.Namespace, settings: Settings, console: Console
 def _show_history(there: "History", console: Reporter) -> None:
     rows = tuple(
         (
-            image.tag, " ".join(image.moving_tags), image.digest, image.commit[:12], image.created,
+            image.tag, " ".join(image.moving_tags), _short(image.digest), image.commit[:12], image.created[:10],
             f"{image.size / 1_000_000:.1f} MB",
         )
         for image in there.images
     )  # fmt: skip
-    header = ("tag", "moving tags", "digest", "commit", "date of commit", "size")
+    header = ("tag", "moving tags", "digest", "commit", "of", "size")
     console.summary(f"{there.recipe} in {there.repository}, newest first", header, rows)
     for one in there.passed_over:
         console.note(f"{there.repository}:{one.tag} is passed over: {one.reason}")
@@ -118,6 +118,14 @@ def _show_rollback(receipt: "RollbackReceipt", console: Reporter) -> None:
     if not receipt.tags:
         console.note(f"nothing to do: every moving tag points at {receipt.tag} already")
         return
-    rows = tuple((tag.ref, tag.before or "not there", tag.after) for tag in receipt.tags)
+    rows = tuple(
+        (tag.ref, _short(tag.before) if tag.before else "not there", _short(tag.after))
+        for tag in receipt.tags
+    )
     title = "moved" if receipt.done else "would move"
     console.summary(f"{title} to {receipt.tag}", ("tag", "before", "after"), rows)
+
+
+def _short(digest: str) -> str:
+    """Shorten for a table; the whole one is in the JSON, and the tag serves as well to name the image."""
+    return digest[: len("sha256:") + 12]
