@@ -38,7 +38,7 @@ def test_the_units_are_understood(tmp_path: Path) -> None:
         ("noxw -s rebuild", "no-such -s rebuild", "no-such is not executable"),
         ("KillSignal=SIGINT", "KillSignal=INTERRUPT", "INTERRUPT"),
         ("OnCalendar=*-*-* 04:17:00", "OnCalendar=daily at four", "Failed to parse calendar specification"),
-        ("Persistent=true", "Persitent=true", "Persitent"),
+        ("Persistent=true", "Persistence=true", "Persistence"),
     ],
 )
 def test_a_unit_that_is_broken_is_found(tmp_path: Path, old: str, new: str, said: str) -> None:
