@@ -62,7 +62,7 @@ def history(recipe: Recipe, namespace: Namespace, registry: Registry, reporter: 
                 found.append(one)
             else:
                 passed_over.append(one)
-        step.verdict(f"{len(found)} images")
+        step.verdict(f"{len(found)} image{'s' if len(found) != 1 else ''}")
     images = (
         replace(image, moving_tags=tuple(sorted(tag for tag, to in moving.items() if to == image.digest)))
         for image in found

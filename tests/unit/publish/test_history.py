@@ -198,4 +198,4 @@ def test_it_says_how_far_it_is(tmp_path: Path) -> None:
     history(RECIPE, NAMESPACE, registry, said)
     assert said.all("step") == [f"history of {REPOSITORY}"]
     assert said.all("update") == ["[1/3]", "[2/3]", "[3/3]"]
-    assert said.all("verdict") == ["1 images"]
+    assert said.all("verdict") == ["1 image"]
