@@ -123,6 +123,36 @@ def diff(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def history(session: nox.Session) -> None:
+    """Show what the registry holds of recipes: immutable tags, digests, commits, the moving tags at each."""
+    verb(session, "history")
+
+
+@nox.session(default=False)
+def rollback(session: nox.Session) -> None:
+    """Point the moving tags of a recipe back at an image pushed before: nox -s rollback -- NAME [--to DIGEST]."""
+    verb(session, "rollback")
+
+
+@nox.session(default=False)
+def matrix(session: nox.Session) -> None:
+    """Write the recipes to stdout as a matrix of CI jobs, JSON."""
+    verb(session, "matrix")
+
+
+@nox.session(default=False)
+def ccache(session: nox.Session) -> None:
+    """Carry the compile cache into INGOT_CACHE/ccache or back, for machines that are new: nox -s ccache -- keep."""
+    verb(session, "ccache")
+
+
+@nox.session(default=False)
+def overdue(session: nox.Session) -> None:
+    """Fail where the runs of a recipe have not succeeded for too long: nox -s overdue -- --state FILE."""
+    verb(session, "overdue")
+
+
+@nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Refresh the committed locks: wheels of the toolchains, base digests."""
     verb(session, "pins")
@@ -154,7 +184,7 @@ def benchmarks(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check code, scripts, recipes and rendered Dockerfiles: ruff, codespell, shellcheck, hadolint, JSON schema."""
+    """Check code, scripts, recipes, rendered Dockerfiles and workflows: ruff, codespell, shellcheck, hadolint, zizmor ..."""
     tool(session, "ruff", "check")
     tool(session, "ruff", "format", "--check")
     tool(
@@ -164,6 +194,15 @@ def lint(session: nox.Session) -> None:
     )
     tool(session, "shellcheck", *there(*SCRIPTS, "dockerfiles/**/*.sh"))
     lint_rendered(session)
+    lint_workflows(session)
+
+
+def lint_workflows(session: nox.Session) -> None:
+    """Lint the workflows: their schema, what GitHub would refuse, what an attacker would like. None asks the network."""
+    workflows = there(".github/workflows/*.yml")
+    tool(session, "check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    tool(session, "actionlint", *workflows)
+    tool(session, "zizmor", "--offline", "--no-progress", "--persona", "pedantic", *workflows)
 
 
 def lint_rendered(session: nox.Session) -> None:

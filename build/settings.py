@@ -2,13 +2,23 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast, get_args
 
 from build.errors import BadRequest
 
-__all__ = ["SETTINGS", "BaseChoice", "EngineChoice", "Mirror", "Namespace", "Setting", "Settings", "from_env"]
+__all__ = [
+    "SETTINGS",
+    "BaseChoice",
+    "EngineChoice",
+    "GitHub",
+    "Mirror",
+    "Namespace",
+    "Setting",
+    "Settings",
+    "from_env",
+]
 
 EngineChoice = Literal["auto", "host", "private"]
 BaseChoice = Literal["auto", "registry", "bootstrap"]
@@ -19,6 +29,8 @@ _HOST = re.compile(
 _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+_GITHUB_API = "https://api.github.com"
+_OWNER_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 _RESERVED = "packages"
 
 
@@ -60,6 +72,9 @@ SETTINGS: tuple[Setting, ...] = tuple(
         ),
         ("DOCKER_HOST", "", "the host's engine, as the docker command understands it"),
         ("DOCKER_CONFIG", "~/.docker", "docker's configuration, with the credentials for push"),
+        ("GITHUB_TOKEN", "", "lets a run open pull requests; a workflow hands it over"),
+        ("GITHUB_REPOSITORY", "", "owner/name where they are opened; GitHub Actions sets it"),
+        ("GITHUB_API_URL", _GITHUB_API, "GitHub's API; GitHub Actions sets it"),
         ("NO_COLOR", "", "any value: no colours"),
         ("FORCE_COLOR", "", "any value: colours without a terminal too"),
     )
@@ -92,6 +107,16 @@ class Mirror:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitHub:
+    """The repository that changes are offered to."""
+
+    api: str = _GITHUB_API
+    repository: str = ""
+    """`owner/name`."""
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The environment's decisions, in types."""
 
@@ -120,6 +145,7 @@ class Settings:
     github: bool = False
     """Runs as a GitHub Actions job: fold groups are understood."""
     step_summary: Path | None = None
+    pull_requests: GitHub = field(default_factory=GitHub)
 
 
 def from_env(env: Mapping[str, str], root: Path) -> Settings:
@@ -153,6 +179,7 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         ci=_flag(env, "CI"),
         github=_flag(env, "GITHUB_ACTIONS"),
         step_summary=Path(summary) if summary else None,
+        pull_requests=_github(env),
     )
 
 
@@ -162,6 +189,15 @@ def _folder(text: str, default: Path, *, root: Path, home: Path) -> Path:
     if text == "~" or text.startswith("~/"):
         return home / text[2:]
     return root / text
+
+
+def _github(env: Mapping[str, str]) -> GitHub:
+    repository = env.get("GITHUB_REPOSITORY", "")
+    if repository and not _OWNER_NAME.fullmatch(repository):
+        message = f"GITHUB_REPOSITORY is '{repository}'"
+        raise BadRequest(message, hint="owner/name, as in GITHUB_REPOSITORY=your-name/ingot")
+    api = env.get("GITHUB_API_URL") or _GITHUB_API
+    return GitHub(api=api, repository=repository, token=env.get("GITHUB_TOKEN", "").strip())
 
 
 def _namespace(text: str) -> Namespace | None:

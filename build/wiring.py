@@ -16,6 +16,7 @@ from build.settings import Settings
 if TYPE_CHECKING:
     from build.doors.buildx import Buildx
     from build.doors.engine import DockerEngine
+    from build.doors.pullrequests import PullRequests
     from build.doors.registry import HttpRegistry
 
 __all__ = ["Wiring"]
@@ -51,6 +52,12 @@ class Wiring:
         from build.doors.registry import HttpRegistry
 
         return HttpRegistry(docker_config=self.settings.docker_config)
+
+    @cached_property
+    def pull_requests(self) -> "PullRequests":
+        from build.doors.pullrequests import GitHubPullRequests
+
+        return GitHubPullRequests(self.settings.pull_requests)
 
     @cached_property
     def images(self) -> ImageStore:

@@ -18,7 +18,16 @@ from build.recipe.refs import Digest, ImageRef
 from build.smoke import llama, minimodel
 from build.smoke.running.broken_model import BROKEN
 
-__all__ = ["FakeBuilder", "FakeContainer", "FakeEngine", "FakeRegistry", "RecordingReporter", "Server"]
+__all__ = [
+    "FakeBuilder",
+    "FakeContainer",
+    "FakeEngine",
+    "FakePullRequests",
+    "FakeRegistry",
+    "OpenRequest",
+    "RecordingReporter",
+    "Server",
+]
 
 
 class FakeRegistry:
@@ -43,6 +52,10 @@ class FakeRegistry:
     def has_blob(self, repository: ImageRef, digest: Digest) -> bool:
         with self._call(f"has_blob {digest}"):
             return (_repository(repository), digest) in self.blobs
+
+    def read_blob(self, repository: ImageRef, digest: Digest) -> bytes | None:
+        with self._call(f"read_blob {digest}"):
+            return self.blobs.get((_repository(repository), digest))
 
     def push_blob(
         self,
@@ -116,6 +129,41 @@ class FakeRegistry:
 
 def _repository(ref: ImageRef) -> str:
     return f"{ref.registry}/{ref.repository}"
+
+
+@dataclass(kw_only=True)
+class OpenRequest:
+    """A pull request that is open."""
+
+    number: int
+    title: str
+    body: str
+
+
+@dataclass(kw_only=True)
+class FakePullRequests:
+    """A repository's pull requests in memory. Only branches in `branches` were pushed, and differ from the default one."""
+
+    branches: set[str] = field(default_factory=set)
+    requests: dict[str, OpenRequest] = field(default_factory=dict)
+    """Branch to its open request."""
+    opened: int = 0
+    lost: bool = False
+    """It does not answer."""
+
+    def open_or_update(self, branch: str, title: str, body: str) -> str:
+        if self.lost:
+            message = "the server of pull requests cannot be reached: Connection refused"
+            raise Unreachable(message)
+        request = self.requests.get(branch)
+        if request is None:
+            if branch not in self.branches:
+                message = f"there is no branch {branch}, or no change in it"
+                raise WorkFailed(message)
+            self.opened += 1
+            request = self.requests[branch] = OpenRequest(number=self.opened, title=title, body=body)
+        request.title, request.body = title, body
+        return f"https://github.example.org/me/ingot/pull/{request.number}"
 
 
 @dataclass

@@ -15,6 +15,8 @@ from build.errors import BadRequest
 from build.recipe.refs import Digest, ImageRef
 
 __all__ = [
+    "ABSENT",
+    "MANIFESTS",
     "api_host",
     "codes",
     "digest_of",
@@ -27,6 +29,15 @@ __all__ = [
     "repository_url",
     "scopes_for",
 ]
+
+MANIFESTS: Final = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+ABSENT: Final = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "NOT_FOUND"})
+"""Error codes that say "not there". The last is not the specification's; Harbor sends it."""
 
 _HUB_API: Final = "registry-1.docker.io"
 _HUB_ALIASES: Final = frozenset({"index.docker.io", _HUB_API})

@@ -16,6 +16,8 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from build.doors.blob import open_blob
 from build.doors.credentials import find_credentials
 from build.doors.distribution import (
+    ABSENT,
+    MANIFESTS,
     api_host,
     codes,
     digest_of,
@@ -35,14 +37,9 @@ from build.recipe.refs import Digest, ImageRef
 
 __all__ = ["HttpRegistry", "Manifest", "Refused", "parse_reference"]
 
-_MANIFESTS: Final = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
+_STORED: Final = frozenset(
+    {HTTPStatus.OK, HTTPStatus.FOUND, HTTPStatus.SEE_OTHER, HTTPStatus.TEMPORARY_REDIRECT}
 )
-_ABSENT: Final = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
-"""Error codes that say "not there". The last is not the specification's; Harbor sends it."""
 _UPLOAD_LOST: Final = frozenset({"BLOB_UPLOAD_UNKNOWN"})
 _QUICK: Final = Timeouts(connect=5.0, read=20.0)
 _SENDING: Final = Timeouts(connect=30.0, read=600.0)
@@ -99,7 +96,7 @@ class HttpRegistry:
         def ask() -> bool:
             # HEAD is not counted as a pull by Docker Hub; it has no body that could say why something is missing.
             answer = self._ask(ref.registry, self._manifest_request(ref, "HEAD", _QUICK))
-            if answer.status == HTTPStatus.OK and media_type(answer) in _MANIFESTS:
+            if answer.status == HTTPStatus.OK and media_type(answer) in MANIFESTS:
                 return True
             return self._manifest(ref, _QUICK) is not None
 
@@ -113,23 +110,24 @@ class HttpRegistry:
     def has_blob(self, repository: ImageRef, digest: Digest) -> bool:
         """Say whether a repository holds a blob."""
         # Where a blob is redirected to storage it is there; storage often refuses HEAD.
-        request = _Request(
-            method="HEAD",
-            url=repository_url(repository, f"blobs/{digest}"),
-            scopes=scopes_for(repository, "pull"),
-            redirects=False,
-        )
-        answer = self._web.retried(lambda: self._ask(repository.registry, request))
-        if answer.status in {
-            HTTPStatus.OK,
-            HTTPStatus.FOUND,
-            HTTPStatus.SEE_OTHER,
-            HTTPStatus.TEMPORARY_REDIRECT,
-        }:
+        answer = self._blob(repository, digest, "HEAD")
+        if answer.status in _STORED:
             return True
         if answer.status == HTTPStatus.NOT_FOUND:
             return False
         raise self._failure(repository, answer, f"blob {digest}")
+
+    def read_blob(self, repository: ImageRef, digest: Digest) -> bytes | None:
+        """Return a short blob, such as an image's configuration, its hash proven; None where it does not exist."""
+        answer = self._blob(repository, digest, "GET")
+        if answer.status == HTTPStatus.NOT_FOUND and codes(answer) & ABSENT:
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise self._failure(repository, answer, f"blob {digest}")
+        if (found := digest_of(answer.body)) != digest:
+            message = f"{repository.registry} answers blob {digest} with bytes whose digest is {found}"
+            raise WorkFailed(message, hint="something between here and the registry changes what is read")
+        return answer.body
 
     def push_blob(
         self,
@@ -170,7 +168,7 @@ class HttpRegistry:
         url: str | None = repository_url(repository, "tags/list")
         while url:
             answer = self._page(repository, url)
-            if answer.status == HTTPStatus.NOT_FOUND and codes(answer) & _ABSENT:
+            if answer.status == HTTPStatus.NOT_FOUND and codes(answer) & ABSENT:
                 return ()
             listed = document(answer).get("tags", []) or []
             if answer.status != HTTPStatus.OK or not isinstance(listed, list):
@@ -179,15 +177,24 @@ class HttpRegistry:
             url = next_page(answer)
         return tuple(found)
 
+    def _blob(self, repository: ImageRef, digest: Digest, method: str) -> Answer:
+        request = _Request(
+            method=method,
+            url=repository_url(repository, f"blobs/{digest}"),
+            scopes=scopes_for(repository, "pull"),
+            redirects=method == "GET",
+        )
+        return self._web.retried(lambda: self._ask(repository.registry, request))
+
     def _page(self, repository: ImageRef, url: str) -> Answer:
         request = _Request(method="GET", url=url, scopes=scopes_for(repository, "pull"))
         return self._web.retried(lambda: self._ask(repository.registry, request))
 
     def _manifest(self, ref: ImageRef, timeouts: Timeouts) -> Manifest | None:
         answer = self._ask(ref.registry, self._manifest_request(ref, "GET", timeouts))
-        if answer.status == HTTPStatus.NOT_FOUND and codes(answer) & _ABSENT:
+        if answer.status == HTTPStatus.NOT_FOUND and codes(answer) & ABSENT:
             return None
-        if answer.status != HTTPStatus.OK or media_type(answer) not in _MANIFESTS:
+        if answer.status != HTTPStatus.OK or media_type(answer) not in MANIFESTS:
             raise self._failure(ref, answer, str(ref))
         digest = self._confirmed(ref, answer, digest_of(answer.body))
         if ref.digest and digest != ref.digest:
@@ -200,7 +207,7 @@ class HttpRegistry:
             method=method,
             url=repository_url(ref, f"manifests/{reference_in(ref)}"),
             scopes=scopes_for(ref, "pull"),
-            headers={"Accept": ", ".join(_MANIFESTS)},
+            headers={"Accept": ", ".join(MANIFESTS)},
             timeouts=timeouts,
         )
 

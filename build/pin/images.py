@@ -46,11 +46,10 @@ class ImageStore:
 
     def toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage:
         """Return the compiler image of one CUDA version."""
+        if found := self.found_toolchain(cuda, lock, mode=mode):
+            return found
         dockerfile, unpack = self._toolchain_files(cuda)
         key = self.toolchain_lock(cuda, lock)
-        for origin in _ORIGINS:
-            if mode in {"auto", origin} and (found := self._found(f"toolchain-{cuda.version}-{origin}", key)):
-                return found
         root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
 
         def make(work: Path) -> PinnedImage:
@@ -89,6 +88,14 @@ class ImageStore:
         return self._ensure(
             self.toolchain_name(cuda.version, root), key, f"toolchain for CUDA {cuda.version}", make
         )
+
+    def found_toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage | None:
+        """Return the compiler image of one CUDA version if it is there; makes none."""
+        key = self.toolchain_lock(cuda, lock)
+        for origin in _ORIGINS:
+            if mode in {"auto", origin} and (found := self._found(f"toolchain-{cuda.version}-{origin}", key)):
+                return found
+        return None
 
     @staticmethod
     def toolchain_name(cuda: str, image: PinnedImage) -> str:

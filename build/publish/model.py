@@ -32,6 +32,9 @@ class Registry(Protocol):
 
     def has_blob(self, repository: ImageRef, digest: Digest) -> bool: ...
 
+    def read_blob(self, repository: ImageRef, digest: Digest) -> bytes | None:
+        """Return a short blob, its hash proven; None where it does not exist."""
+
     def push_blob(
         self,
         repository: ImageRef,

@@ -13,6 +13,7 @@ from build.errors import WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.plan.model import ImagePlan
 from build.publish.model import Manifest, PushReceipt, Registry
+from build.publish.tags import move, put
 from build.recipe.refs import Digest, ImageRef
 from build.settings import Namespace
 from build.smoke.model import VerifiedImage
@@ -63,14 +64,14 @@ def push(
     with reporter.step(f"push {immutable}") as step:
         if _needs_upload(registry, immutable, parcel.manifest.digest):
             _send_blobs(registry, repository, parcel, step)
-            _put(registry, immutable, parcel.manifest)
+            put(registry, immutable, parcel.manifest)
         else:
             step.verdict("already there")
     refs = {str(immutable): parcel.manifest.digest}
     for tag in plan.moving_tags:
         ref = replace(repository, tag=tag)
         with reporter.step(f"tag {ref}") as step:
-            if not _move(registry, ref, parcel.manifest):
+            if not move(registry, ref, parcel.manifest):
                 step.verdict("already there")
         refs[str(ref)] = parcel.manifest.digest
     return PushReceipt(digest=parcel.manifest.digest, refs=refs)
@@ -149,27 +150,6 @@ def _progress(step: Step, blob: _Blob, done: int, total: int) -> Callable[[int],
             step.update(f"{blob.what}, {_megabytes(done + count)} of {_megabytes(total)}")
 
     return on_bytes
-
-
-def _put(registry: Registry, ref: ImageRef, manifest: Manifest) -> None:
-    """Store the manifest under a tag, read it back and compare."""
-    registry.put_manifest(ref, manifest.data, manifest.media_type)
-    there = registry.manifest(ref)
-    if there is None or there.digest != manifest.digest:
-        found = there.digest if there else "nothing"
-        message = f"{ref} was pushed as {manifest.digest} and reads back as {found}"
-        raise WorkFailed(
-            message, hint="somebody else pushes this tag, or the registry changes what it stores"
-        )
-
-
-def _move(registry: Registry, ref: ImageRef, manifest: Manifest) -> bool:
-    """Point a moving tag to the image; say whether it had to move."""
-    there = registry.manifest(ref)
-    if there is not None and there.digest == manifest.digest:
-        return False
-    _put(registry, ref, manifest)
-    return True
 
 
 def _megabytes(count: int) -> str:

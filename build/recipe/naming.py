@@ -6,21 +6,26 @@ from collections.abc import Sequence
 from build.recipe.model import Recipe
 from build.recipe.placeholders import fill
 
-__all__ = ["immutable_tag", "looks_immutable", "moving_tags"]
+__all__ = ["immutable_tag", "looks_immutable", "moving_tags", "tag_of"]
 
 _IMMUTABLE = re.compile(r".+-cu[0-9]+-sm[0-9]+[a-z]?(-[0-9]+[a-z]?)*(-[a-z0-9-]+)?-[0-9a-f]{12}")
 
 
 def immutable_tag(recipe: Recipe, variant: str, fingerprint: str) -> str:
-    """Return `<version>-cu130-sm120a[-<variant>]-<fingerprint:12>`, of an effective recipe.
+    """Return the immutable tag of an effective recipe."""
+    toolchain = recipe.toolchain
+    return tag_of(recipe.source.version, toolchain.cuda, toolchain.architectures, variant, fingerprint)
+
+
+def tag_of(version: str, cuda: str, architectures: Sequence[str], variant: str, fingerprint: str) -> str:
+    """Return `<version>-cu130-sm120a[-<variant>]-<fingerprint:12>`.
 
     Several architectures are joined by `-`, each number once, in the recipe's order.
     """
-    toolchain = recipe.toolchain
-    numbers = dict.fromkeys(name.partition("-")[0] for name in toolchain.architectures)
+    numbers = dict.fromkeys(name.partition("-")[0] for name in architectures)
     parts = [
-        recipe.source.version,
-        "cu" + toolchain.cuda.replace(".", ""),
+        version,
+        "cu" + cuda.replace(".", ""),
         "sm" + "-".join(numbers),
         *([variant] if variant else []),
         fingerprint[:12],

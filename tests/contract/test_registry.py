@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -12,38 +11,20 @@ import pytest
 
 from build.doors.download import ReadingRegistry
 from build.doors.registry import HttpRegistry
-from build.errors import WorkFailed
+from build.errors import NothingSelected, WorkFailed
 from build.host import registry as server
+from build.publish.history import history
 from build.publish.model import Registry
 from build.publish.push import push
+from build.publish.rollback import carry_out, plan_rollback
 from build.recipe.refs import Digest, ImageRef
 from build.report.pulled import pull
 from build.settings import Namespace, from_env
 from tests.fakes import FakeRegistry
 from tests.unit.publish.images import make_pushable
+from tests.unit.publish.published import Silent, Upstream, publish, recipe_at
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
-
-
-class Silent:
-    """A reporter that says nothing."""
-
-    def step(self, title: str, *, parallel: bool = False) -> AbstractContextManager["Silent"]:  # noqa: ARG002
-        return nullcontext(self)
-
-    def update(self, detail: str) -> None: ...
-
-    def verdict(self, word: str) -> None: ...
-
-    def output(self, line: str) -> None: ...
-
-    def note(self, message: str) -> None: ...
-
-    def warning(self, message: str) -> None: ...
-
-    def error(self, message: str, hint: str = "") -> None: ...
-
-    def summary(self, title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> None: ...
 
 
 @pytest.fixture(scope="session")
@@ -112,6 +93,13 @@ def test_a_blob_arrives_and_its_progress_is_told(
     assert registry.has_blob(repository, digest)
     assert counts == sorted(counts)
     assert counts[-1] == 1_000_000
+
+
+def test_a_short_blob_is_read_back(registry: Registry, repository: ImageRef, blob: Blob) -> None:
+    digest, path = blob(b'{"config": 1}')
+    registry.push_blob(repository, digest, path)
+    assert registry.read_blob(repository, digest) == b'{"config": 1}'
+    assert registry.read_blob(repository, Digest(f"sha256:{'0' * 64}")) is None
 
 
 def test_a_blob_that_is_not_its_digest_is_refused(
@@ -207,3 +195,37 @@ def test_a_blob_that_is_not_there_is_no_file(
     with pytest.raises(WorkFailed, match="answered 404 when asked for blob"):
         readable.save_blob(repository, Digest(f"sha256:{'0' * 64}"), 1, tmp_path / "blob")
     assert not (tmp_path / "blob").exists()
+
+
+def test_what_was_pushed_is_its_history_and_can_be_gone_back_to(
+    registry: Registry, repository: ImageRef, tmp_path: Path
+) -> None:
+    namespace = Namespace(host=repository.registry, path=repository.repository)
+    states = [Upstream(number=number) for number in (1, 2, 10)]
+    receipts = [publish(registry, namespace, tmp_path, state) for state in states]
+    recipe = recipe_at(states[-1])
+    found = history(recipe, namespace, registry, Silent())
+    assert [image.version for image in found.images] == ["b10", "b2", "b1"]
+    assert [image.digest for image in found.images] == [receipt.digest for receipt in reversed(receipts)]
+    assert found.images[0].moving_tags == ("b10", "latest")
+    plan = plan_rollback(recipe, "", namespace, registry, Silent())
+    latest = ImageRef.parse(f"{found.repository}:latest")
+    there = registry.manifest(latest)
+    assert there
+    assert there.digest == receipts[2].digest, "a plan moves nothing"
+    done = carry_out(plan, registry, Silent())
+    there = registry.manifest(latest)
+    assert there
+    assert there.digest == done.digest == receipts[1].digest
+    after = history(recipe, namespace, registry, Silent())
+    assert {image.version: image.moving_tags for image in after.images} == {
+        "b10": ("b10",), "b2": ("b2", "latest"), "b1": ("b1",),
+    }  # fmt: skip
+
+
+def test_nothing_there_is_an_answer(registry: Registry, repository: ImageRef) -> None:
+    namespace = Namespace(host=repository.registry, path=repository.repository)
+    recipe = recipe_at(Upstream(number=1))
+    assert history(recipe, namespace, registry, Silent()).images == ()
+    with pytest.raises(NothingSelected):
+        plan_rollback(recipe, "", namespace, registry, Silent())

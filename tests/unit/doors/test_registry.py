@@ -449,3 +449,34 @@ def test_what_is_no_reference_is_refused(text: str) -> None:
 )  # fmt: skip
 def test_challenges_are_taken_apart(header: str, expected: dict[str, dict[str, str]]) -> None:
     assert parse_challenges(header) == expected
+
+
+def test_a_short_blob_is_read_and_its_digest_proven(wire: Wire, registry: HttpRegistry) -> None:
+    wire.on(f"GET {BASE}/blobs/{DIGEST}", Reply(body=DATA))
+    assert registry.read_blob(REPOSITORY, DIGEST) == DATA
+    wire.on(f"GET {BASE}/blobs/{DIGEST}", Reply(body=b"{}"))
+    with pytest.raises(WorkFailed, match=f"answers blob {DIGEST} with bytes whose digest is sha256:"):
+        registry.read_blob(REPOSITORY, DIGEST)
+
+
+def test_a_blob_in_storage_is_read_there_without_the_registry_s_login(
+    wire: Wire, registry: HttpRegistry, tmp_path: Path
+) -> None:
+    log_in(tmp_path)
+    storage = "https://storage.example.org/blob?sig=s"
+    wire.on(f"GET {BASE}/blobs/{DIGEST}", BASIC, Reply(status=307, headers={"Location": storage}))
+    wire.on(f"GET {storage}", Reply(body=DATA))
+    assert registry.read_blob(REPOSITORY, DIGEST) == DATA
+    assert "Authorization" in wire.sent[1].headers
+    assert "Authorization" not in wire.sent[2].headers
+
+
+def test_a_blob_is_absent_only_where_the_registry_says_so(wire: Wire, registry: HttpRegistry) -> None:
+    wire.on(f"GET {BASE}/blobs/{DIGEST}", Reply(status=404, body=error_document("BLOB_UNKNOWN")))
+    assert registry.read_blob(REPOSITORY, DIGEST) is None
+    wire.on(f"GET {BASE}/blobs/{DIGEST}", Reply(status=404, body=b"<html>"))
+    with pytest.raises(WorkFailed, match="answered 404"):
+        registry.read_blob(REPOSITORY, DIGEST)
+    wire.on(f"GET {BASE}/blobs/{DIGEST}", requests.ConnectionError())
+    with pytest.raises(Unreachable):
+        registry.read_blob(REPOSITORY, DIGEST)
