@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult
+from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult, Usage
 from build.doors.progress import BuildEvent
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
@@ -193,6 +193,14 @@ class Server:
     log: str = "main: server is listening\n"
     sigterm_exit: int | None = 0
     """None: it does not listen to SIGTERM."""
+    memory: int | None = 10 << 20
+    processes: int = 1
+    printed: int = 0
+    """Bytes of log beside what `log` says."""
+    oom: bool = False
+    """The kernel killed it for memory before it served."""
+    hangs: tuple[str, ...] = ()
+    """Flags with which it neither starts nor ends."""
 
     def refusal(self, args: tuple[str, ...]) -> str:
         """Say what the parser does not take; empty where it takes everything."""
@@ -247,8 +255,19 @@ class FakeContainer:
         timed_out = self.exit_code is None
         self.exit_code = 137 if self.exit_code is None else self.exit_code
         return RunResult(
-            exit_code=self.exit_code, stdout=self.stdout, stderr=self.stderr, timed_out=timed_out, oom_killed=False,
-            seconds=timeout_s if timed_out else 0.1,
+            exit_code=self.exit_code, stdout=self.stdout, stderr=self.stderr, timed_out=timed_out,
+            oom_killed=self.server.oom, seconds=timeout_s if timed_out else 0.1, flooded=self._flooded,
+        )  # fmt: skip
+
+    @property
+    def _flooded(self) -> bool:
+        return self.server.printed > self.spec.log_bytes
+
+    def usage(self) -> Usage:
+        server = self.server
+        return Usage(
+            memory=server.memory, measured=True, processes=server.processes, flooded=self._flooded,
+            printed=server.printed + len(self.logs()), oom_killed=server.oom,
         )  # fmt: skip
 
 
@@ -309,10 +328,14 @@ class FakeEngine:
         spec, server = container.spec, self.server
         if spec.network.startswith("container:"):
             self._beside(container, spec.network.removeprefix("container:"))
+        elif set(server.hangs) & set(spec.args):
+            container.stderr = "thinking\n"
         elif refusal := server.refusal(spec.args):
             container.exit_code, container.stderr = 1, refusal + "\n"
         elif "--version" in spec.args:
             container.exit_code, container.stderr = server.version_exit, server.version + "\n"
+        elif server.oom:
+            container.exit_code = 137
         elif server.dies:
             container.exit_code, container.stderr = 1, server.dies
         else:

@@ -21,7 +21,7 @@ __all__ = [
     "identify",
 ]
 
-CHECKS_VERSION: Final = 1
+CHECKS_VERSION: Final = 2
 """Raised when a check looks for more than it did: reports of older checks are not taken for an answer then."""
 
 

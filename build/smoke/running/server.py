@@ -11,12 +11,15 @@ from build.doors.effects import RunningContainer
 from build.errors import WorkFailed
 from build.recipe.model import SmokeModel
 from build.smoke import minimodel
-from build.smoke.running.image import RunningImage, tail
+from build.smoke.running import limits, resources
+from build.smoke.running.image import RunningImage
+from build.smoke.running.words import answer, fate, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["CHECKS", "ServerCheck", "Session", "session"]
 
 _HEALTH_S = 60
+_ROUND_S = 5
 _STOP_S = 10.0
 _PROMPT = "The quick brown fox"
 _COUNT = 16
@@ -34,51 +37,50 @@ class Session:
     def curl(self, path: str, *options: str, timeout_s: float = 60.0) -> tuple[int, str]:
         """Ask the server from beside it. Returns curl's exit status and the body."""
         url = f"http://127.0.0.1:{self.image.expect.port}{path}"
-        script = shlex.join(("curl", "-sS", "--max-time", "30", *options, url))
+        limit = ("--max-time", "30", "--max-filesize", str(limits.ANSWER_BYTES))
+        script = shlex.join(("curl", "-sS", *limit, *options, url))
         result = self.image.beside(self.container.id, script, timeout_s=timeout_s)
-        return result.exit_code, result.stdout if result.exit_code == 0 else result.stdout + result.stderr
+        return result.exit_code, answer(result)
 
 
 @contextmanager
 def session(image: RunningImage) -> Iterator[Session]:
     """Start the server with the recipe's smoke arguments; it is removed whatever happens."""
-    spec = image.spec(*image.arguments(image.expect.args), timeout_s=180.0)
+    spec = image.spec(*image.arguments(image.expect.args), timeout_s=limits.WHOLE_S)
     with image.engine.started(spec) as container:
         yield Session(image=image, container=container)
 
 
 def health(session: Session) -> Verdict:
     """Wait until /health answers 200."""
+    path = session.image.expect.health
     try:
         status, body = _wait(session)
     except WorkFailed:
-        # The server ended before it could be asked: there is no network namespace to join any more.
-        status, body = -1, ""
+        # The server ended before it answered: there is no network namespace to join any more.
+        result = session.container.wait(_STOP_S)
+        if result.timed_out:  # it was something else
+            raise
+        said = f"the server {fate(result)} before {path} answered 200; its last lines:"
+        return Verdict(findings=(f"{said}\n{tail(session.container.logs())}",))
     if status == 0:
         session.healthy = True
         return Verdict(findings=(), detail={"body": tail(body, 3)})
-    logs = tail(session.container.logs())
-    return Verdict(
-        findings=(
-            f"{session.image.expect.health} did not answer 200 within {_HEALTH_S} s; the server's last lines:\n{logs}",
-        )
-    )
+    said = f"{path} did not answer 200 within {_HEALTH_S} s; the server's last lines:"
+    return Verdict(findings=(f"{said}\n{tail(session.container.logs())}",))
 
 
 def _wait(session: Session) -> tuple[int, str]:
-    return session.curl(
-        session.image.expect.health,
-        "--fail",
-        "--retry",
-        str(_HEALTH_S),
-        "--retry-delay",
-        "1",
-        "--retry-max-time",
-        str(_HEALTH_S),
-        "--retry-connrefused",
-        "--retry-all-errors",
-        timeout_s=_HEALTH_S + 30.0,
-    )
+    """Ask in rounds: the start of each fails once the server has ended, so nobody waits for a dead one."""
+    until = session.image.clock() + _HEALTH_S
+    rounds = ("--retry", str(_ROUND_S), "--retry-delay", "1", "--retry-max-time", str(_ROUND_S))
+    rest = ("--retry-connrefused", "--retry-all-errors")
+    status, body = -1, ""
+    for _ in range(_HEALTH_S // _ROUND_S):
+        status, body = session.curl(session.image.expect.health, "--fail", *rounds, *rest)
+        if status == 0 or session.image.clock() >= until:
+            break
+    return status, body
 
 
 def endpoints(session: Session) -> Verdict:
@@ -145,7 +147,7 @@ def _post(session: Session, path: str, request: dict[str, Any]) -> dict[str, Any
     _, body = session.curl(path, "--header", "Content-Type: application/json", "--data", json.dumps(request))
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets without an end
         return {"error": tail(body, 3)}
     return answer if isinstance(answer, dict) else {"error": body[:300]}
 
@@ -199,6 +201,12 @@ CHECKS: Final[tuple[ServerCheck, ...]] = (
         name="sigterm",
         protects="Pods take thirty seconds to stop and lose what they were answering.",
         run=sigterm,
+    ),
+    ServerCheck(
+        name="resources",
+        protects=resources.PROTECTS,
+        run=lambda session: resources.check(session.container),
+        needs_health=False,
     ),
 )
 """In the order in which one server process goes through them."""

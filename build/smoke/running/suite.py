@@ -10,6 +10,8 @@ from build.recipe.model import SmokeModel
 from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import arguments, server, version
 from build.smoke.running.image import RunningImage
+from build.smoke.running.limits import WHOLE_S
+from build.smoke.running.words import plain, plain_detail
 from build.smoke.static.image import Verdict
 
 __all__ = ["GPU", "NAMES", "PROTECTS", "run_running"]
@@ -29,6 +31,7 @@ NAMES = tuple(name for name in PROTECTS if name != GPU)
 
 def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
     """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
+    image = replace(image, until=image.clock() + WHOLE_S)
     results = [
         _timed("version", lambda: version.check(image)),
         _timed("arguments", lambda: arguments.check(image)),
@@ -51,7 +54,9 @@ def _server(image: RunningImage) -> list[CheckResult]:
     except IngotError as error:
         done = {result.name for result in results}
         missing = [check.name for check in server.CHECKS if check.name not in done]
-        results += [CheckResult(name=name, outcome=Outcome.FAILED, reason=error.message) for name in missing]
+        results += [
+            CheckResult(name=name, outcome=Outcome.FAILED, reason=plain(error.message)) for name in missing
+        ]
     return results
 
 
@@ -84,7 +89,7 @@ def _timed(name: str, check: Callable[[], Verdict]) -> CheckResult:
     return CheckResult(
         name=name,
         outcome=Outcome.FAILED if verdict.findings else Outcome.PASSED,
-        reason="\n".join(verdict.findings),
+        reason=plain("\n".join(verdict.findings)),
         seconds=round(time.perf_counter() - begun, 3),
-        detail=verdict.detail,
+        detail={key: plain_detail(value) for key, value in verdict.detail.items()},
     )
