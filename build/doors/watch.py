@@ -66,7 +66,8 @@ class Watch:
     _stdout: bytearray = field(default_factory=bytearray, repr=False)
     _stderr: bytearray = field(default_factory=bytearray, repr=False)
     _both: bytearray = field(default_factory=bytearray, repr=False)
-    _ended: threading.Event = field(default_factory=threading.Event, repr=False)
+    _wake: threading.Event = field(default_factory=threading.Event, repr=False)
+    _ended: bool = False
     _threads: tuple[threading.Thread, ...] = ()
     _until: float = 0.0
 
@@ -97,7 +98,8 @@ class Watch:
 
     def end(self, timeout_s: float) -> bool:
         """Stop counting; returns whether the stream was read to its end."""
-        self._ended.set()
+        self._ended = True
+        self._wake.set()
         self._threads[1].join(timeout_s)
         return self.drained(timeout_s)
 
@@ -123,11 +125,17 @@ class Watch:
             self._both.extend(kept)
             before, self.printed = self.flooded, self.printed + len(data)
             if self.flooded and not before:
-                self.kill()
-        self._ended.set()
+                self._wake.set()
+        self._ended = True
+        self._wake.set()
 
     def _count(self) -> None:
-        while not self._ended.wait(_EVERY_S):
-            self.look()
+        """Count, and kill: never from the reading thread, because an engine waits until what was printed is read."""
+        while True:
+            self._wake.wait(_EVERY_S)
+            if self._ended:
+                return
+            self._wake.clear()
             if self.flooded or self.expired:
                 self.kill()
+            self.look()

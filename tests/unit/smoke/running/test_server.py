@@ -22,8 +22,7 @@ def test_a_server_that_dies_at_the_start_shows_its_log() -> None:
     image = running_image(good_server(dies=log + "error: failed to load model\n"))
     last = "\n".join(f"line {number}" for number in range(19, 30))
     assert findings(server.health, image) == [
-        "the server ended with status 1 before /health answered 200; its last lines:\n"
-        f"{last}\nerror: failed to load model"
+        f"the server ended with status 1 before /health answered 200; its last lines:\n{last}\nerror: failed to load model"
     ]
 
 
