@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult
+from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult, Usage
 from build.doors.progress import BuildEvent
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
@@ -267,6 +267,14 @@ class Server:
     log: str = "main: server is listening\n"
     sigterm_exit: int | None = 0
     """None: it does not listen to SIGTERM."""
+    memory: int | None = 10 << 20
+    processes: int = 1
+    printed: int = 0
+    """Bytes of log beside what `log` says."""
+    oom: bool = False
+    """The kernel killed it for memory before it served."""
+    hangs: tuple[str, ...] = ()
+    """Flags with which it neither starts nor ends."""
 
     def refusal(self, args: tuple[str, ...]) -> str:
         """Say what the parser does not take; empty where it takes everything."""
@@ -296,6 +304,25 @@ class Server:
             f"{flag + ('' if self.takes[flag] == () else value):<40}what it does (default: 1)\n"
             for flag, value in values.items()
         )
+
+    def begin(self, args: tuple[str, ...]) -> tuple[int | None, str, str]:
+        """Start with a command line: exit status, None while it runs on, and what it says on stdout and stderr."""
+        if set(self.hangs) & set(args):
+            return None, "", "thinking\n"
+        if refusal := self.refusal(args):
+            return 1, "", refusal + "\n"
+        if "--help" in args:
+            return self.help_exit, self.usage(), ""
+        if "--version" in args:
+            return self.version_exit, "", self.version + "\n"
+        return self._serve(args)
+
+    def _serve(self, args: tuple[str, ...]) -> tuple[int | None, str, str]:
+        if self.oom:
+            return 137, "", ""
+        if any(f"/{name}." in word for name in BROKEN for word in args):
+            return self.broken_exit, "", self.broken_says
+        return (1, "", self.dies) if self.dies else (None, "", self.log)
 
     def ask(self, args: list[str]) -> tuple[int, str, str]:
         """Answer curl: its status, the body, what it says on stderr."""
@@ -343,8 +370,19 @@ class FakeContainer:
         timed_out = self.exit_code is None
         self.exit_code = 137 if self.exit_code is None else self.exit_code
         return RunResult(
-            exit_code=self.exit_code, stdout=self.stdout, stderr=self.stderr, timed_out=timed_out, oom_killed=False,
-            seconds=timeout_s if timed_out else 0.1,
+            exit_code=self.exit_code, stdout=self.stdout, stderr=self.stderr, timed_out=timed_out,
+            oom_killed=self.server.oom, seconds=timeout_s if timed_out else 0.1, flooded=self._flooded,
+        )  # fmt: skip
+
+    @property
+    def _flooded(self) -> bool:
+        return self.server.printed > self.spec.log_bytes
+
+    def usage(self) -> Usage:
+        server = self.server
+        return Usage(
+            memory=server.memory, measured=True, processes=server.processes, flooded=self._flooded,
+            printed=server.printed + len(self.logs()), oom_killed=server.oom,
         )  # fmt: skip
 
 
@@ -405,18 +443,8 @@ class FakeEngine:
         spec, server = container.spec, self.server
         if spec.network.startswith("container:"):
             self._beside(container, spec.network.removeprefix("container:"))
-        elif refusal := server.refusal(spec.args):
-            container.exit_code, container.stderr = 1, refusal + "\n"
-        elif "--help" in spec.args:
-            container.exit_code, container.stdout = server.help_exit, server.usage()
-        elif "--version" in spec.args:
-            container.exit_code, container.stderr = server.version_exit, server.version + "\n"
-        elif any(f"/{name}." in word for name in BROKEN for word in spec.args):
-            container.exit_code, container.stderr = server.broken_exit, server.broken_says
-        elif server.dies:
-            container.exit_code, container.stderr = 1, server.dies
         else:
-            container.stderr = server.log
+            container.exit_code, container.stdout, container.stderr = server.begin(spec.args)
 
     def _beside(self, container: FakeContainer, other: str) -> None:
         """Join another container's network, which is there as long as that one runs, and run curl."""

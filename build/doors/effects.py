@@ -20,6 +20,7 @@ __all__ = [
     "RunResult",
     "RunningContainer",
     "Step",
+    "Usage",
 ]
 
 
@@ -107,10 +108,16 @@ class ContainerSpec:
     """`none`, or `container:<id>` to share another container's."""
     mounts: tuple[Mount, ...] = ()
     tmpfs: tuple[tuple[str, str], ...] = (("/tmp", "rw,noexec,nosuid,size=64m"),)  # noqa: S108  (the container's)
+    shm: int = 16 << 20
+    """Size of /dev/shm; like every tmpfs it counts as the container's memory."""
     memory: int = 1 << 30
     pids: int = 256
+    files: int = 4096
+    """Files that one process may hold open."""
     log_bytes: int = 1 << 20
+    """A container that prints more is killed. Nothing that it prints is written to disk."""
     timeout_s: float = 60.0
+    """Its whole life; it is killed then, whoever waits for it or not."""
     labels: tuple[tuple[str, str], ...] = ()
     gpus: bool = False
 
@@ -126,6 +133,25 @@ class RunResult:
     timed_out: bool
     oom_killed: bool
     seconds: float
+    flooded: bool = False
+    """It was killed because it printed more than its limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a container has used up to now, or until it ended."""
+
+    memory: int | None
+    """The most bytes at any time; None where the engine does not tell."""
+    measured: bool
+    """The kernel kept count of the most; otherwise it is the highest of samples."""
+    processes: int
+    """The most processes and threads in any sample."""
+    printed: int
+    """Bytes on both streams."""
+    flooded: bool
+    oom_killed: bool
+    """The kernel killed it or one of its processes for memory."""
 
 
 class RunningContainer(Protocol):
@@ -142,6 +168,9 @@ class RunningContainer(Protocol):
 
     def wait(self, timeout_s: float) -> RunResult:
         """Wait for its end; kill it when the time is up."""
+
+    def usage(self) -> Usage:
+        """What it has used; can be asked after its end too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

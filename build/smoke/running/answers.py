@@ -4,6 +4,7 @@ import shlex
 from typing import Final
 
 from build.smoke.questions import COUNT, MANY, MANY_COUNT, PROMPT, PROMPT_LONG, Question, question
+from build.smoke.running.limits import ANSWER_BYTES
 from build.smoke.running.session import ServerCheck, Session
 from build.smoke.static.image import Verdict
 
@@ -66,7 +67,8 @@ def _ask(session: Session, asked: Question) -> str:
 
 def _curl(session: Session, asked: Question) -> str:
     url = f"http://127.0.0.1:{session.image.expect.port}{asked.path}"
-    words = ("curl", "-sS", "--max-time", str(_ANSWER_S), *_HEADER, "--data", asked.body, url)
+    limit = ("--max-time", str(_ANSWER_S), "--max-filesize", str(ANSWER_BYTES))
+    words = ("curl", "-sS", *limit, *_HEADER, "--data", asked.body, url)
     return shlex.join(words)
 
 

@@ -6,16 +6,14 @@ listed and rejected.
 """
 
 import shlex
-from concurrent.futures import ThreadPoolExecutor
 
 from build.doors.effects import RunResult
 from build.smoke.clihelp import HelpFlag, find_flag
-from build.smoke.running.image import RunningImage, tail
+from build.smoke.running.image import RunningImage
+from build.smoke.running.words import fate, stopped, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["check", "groups"]
-
-_AT_ONCE = 4
 
 
 def groups(words: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
@@ -41,17 +39,18 @@ def check(image: RunningImage, listed: tuple[HelpFlag, ...] = ()) -> Verdict:
     flags = tuple(image.arguments(tuple(shlex.split(flag))) for flag in image.expect.flags)
     refused = tuple(image.arguments(tuple(shlex.split(flag))) for flag in image.expect.refused)
     promised = (serve, *flags) if serve else flags
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        results = list(pool.map(lambda words: image.run(*words, "--version"), (*promised, *refused)))
+    results = image.each((*words, "--version") for words in (*promised, *refused))
     findings = []
     for words, result in zip(promised, results, strict=False):
         if result.exit_code != 0:
             findings += _culprits(image, words, result, listed)
-    findings += [
-        f"`{shlex.join(words)}` should be refused and is accepted: the parser does not look at it"
-        for words, result in zip(refused, results[len(promised) :], strict=True)
-        if result.exit_code == 0
-    ]
+    for words, result in zip(refused, results[len(promised) :], strict=True):
+        if result.exit_code == 0:
+            findings.append(
+                f"`{shlex.join(words)}` should be refused and is accepted: the parser does not look at it"
+            )
+        elif stopped(result):
+            findings.append(f"`{shlex.join(words)}` should be refused and {fate(result)}")
     detail = {
         "accepted": [shlex.join(words) for words in promised],
         "refused": [shlex.join(words) for words in refused],
@@ -65,8 +64,7 @@ def _culprits(
     """Find which flag of a refused command line the parser does not take."""
     alone = groups(words)
     if len(alone) > 1:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            results = list(pool.map(lambda group: image.run(*group, "--version"), alone))
+        results = image.each((*group, "--version") for group in alone)
         found = [
             _refusal(group, result, listed)
             for group, result in zip(alone, results, strict=True)
@@ -80,6 +78,8 @@ def _culprits(
 
 
 def _refusal(words: tuple[str, ...], result: RunResult, listed: tuple[HelpFlag, ...]) -> str:
+    if stopped(result):
+        return f"the promised `{shlex.join(words)}` {fate(result)}: {tail(result.stderr or result.stdout, 3)}"
     standing = _standing(words, listed)
     said = tail(result.stderr or result.stdout, 3)
     return f"the promised `{shlex.join(words)}` is refused{f', {standing}' if standing else ''}: {said}"

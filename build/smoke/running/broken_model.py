@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from build.doors.effects import RunResult
-from build.smoke.running.image import RunningImage, tail
+from build.smoke.running.image import RunningImage
+from build.smoke.running.words import fate, stopped, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["BROKEN", "check", "write_broken"]
@@ -52,8 +53,8 @@ def _beside(model: Path, name: str) -> Path:
 
 def _fault(result: RunResult) -> str:
     said = tail(result.stderr or result.stdout, 3)
-    if result.timed_out:
-        return f"was still running after {_END_S:g} s: {said}"
+    if stopped(result):
+        return f"{fate(result)}: {said}"
     if result.exit_code == 0:
         return f"ended with status 0, as if nothing were wrong: {said}"
     if result.exit_code > _BY_SIGNAL:

@@ -1,11 +1,19 @@
 """An image as the running checks see it: loaded, with a test model and a driver stub beside it, never with a network."""
 
+import math
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.doors.effects import ContainerSpec, Engine, Mount, RunResult
+from build.errors import IngotError, WorkFailed
 from build.recipe.model import Driver
 from build.smoke.model import Expectations
+from build.smoke.running import limits
+from build.smoke.running.words import tail
 
 __all__ = ["LABEL", "RunningImage", "tail"]
 
@@ -14,6 +22,7 @@ LABEL = "ingot.smoke"
 
 _STUB = "/ingot/driver"
 _MODEL = "/ingot/model"
+_AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +40,20 @@ class RunningImage:
     gpu: bool = False
     """Run on this host's GPU with its real driver instead of the stub."""
 
-    def spec(self, *args: str, timeout_s: float = 60.0) -> ContainerSpec:
-        """Describe a container that runs the image's own entrypoint with these arguments."""
+    until: float = math.inf
+    """When the test as a whole has taken too long, by the clock."""
+    clock: Callable[[], float] = time.monotonic
+
+    def spec(self, *args: str, timeout_s: float = limits.CHECK_S) -> ContainerSpec:
+        """Describe a container that runs the image's own entrypoint with these arguments.
+
+        Raises:
+            WorkFailed: the time of the whole test is up.
+        """
+        left = self.until - self.clock()
+        if left <= 0:
+            message = f"not run: the image has used up the {limits.WHOLE_S:g} s of a smoke test"
+            raise WorkFailed(message)
         mounts = []
         env: tuple[tuple[str, str], ...] = ()
         if self.expect.driver is Driver.LINKED and not self.gpu:
@@ -44,18 +65,24 @@ class RunningImage:
             image=self.image,
             args=args,
             env=env,
+            # The promised user, by number: what the image itself names could be root by its own account file.
+            user=self.expect.user,
             mounts=tuple(mounts),
+            tmpfs=(("/tmp", f"rw,noexec,nosuid,nodev,size={limits.TMP_BYTES}"),),  # noqa: S108  (the container's)
+            shm=limits.SHM_BYTES,
+            memory=limits.SERVER_MEMORY,
+            pids=limits.PROCESSES,
+            log_bytes=limits.LOG_BYTES,
             labels=((LABEL, self.run_id),),
-            timeout_s=timeout_s,
-            memory=4 << 30,
+            timeout_s=min(timeout_s, left),
             gpus=self.gpu,
         )
 
-    def run(self, *args: str, timeout_s: float = 60.0) -> RunResult:
+    def run(self, *args: str, timeout_s: float = limits.CHECK_S) -> RunResult:
         """Run the entrypoint to its end."""
         return self.engine.run_once(self.spec(*args, timeout_s=timeout_s))
 
-    def beside(self, container: str, script: str, timeout_s: float = 60.0) -> RunResult:
+    def beside(self, container: str, script: str, timeout_s: float = limits.CHECK_S) -> RunResult:
         """Run a shell script in a fresh container inside another's network namespace: the only network there is."""
         spec = replace(
             self.spec(timeout_s=timeout_s),
@@ -63,9 +90,21 @@ class RunningImage:
             args=(script,),
             env=(),
             network=f"container:{container}",
+            memory=limits.PROBE_MEMORY,
             gpus=False,
         )
         return self.engine.run_once(spec)
+
+    def each(self, command_lines: Iterable[tuple[str, ...]]) -> list[RunResult]:
+        """Run the entrypoint with each of several command lines, some at a time; the answers in their order."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            try:
+                return list(pool.map(lambda words: self.run(*words), command_lines))
+            except BaseException:
+                # An interrupt: what still runs is removed, else leaving would wait until its time is up.
+                with suppress(IngotError):
+                    self.engine.sweep(f"{LABEL}={self.run_id}")
+                raise
 
     def arguments(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Fill in what is known only when the image runs."""
@@ -73,8 +112,3 @@ class RunningImage:
         return tuple(
             word.replace("{model}", model).replace("{port}", str(self.expect.port)) for word in words
         )
-
-
-def tail(text: str, lines: int = 12) -> str:
-    """Return the last lines of what a program printed."""
-    return "\n".join(text.strip().splitlines()[-lines:])

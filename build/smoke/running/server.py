@@ -3,49 +3,48 @@
 from typing import Final
 
 from build.errors import WorkFailed
-from build.smoke.running import answers
-from build.smoke.running.image import tail
+from build.smoke.running import answers, resources
 from build.smoke.running.session import ServerCheck, Session
+from build.smoke.running.words import fate, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["CHECKS", "endpoints", "health", "sigterm"]
 
 _HEALTH_S = 60
+_ROUND_S = 5
 _STOP_S = 10.0
 
 
 def health(session: Session) -> Verdict:
     """Wait until /health answers 200."""
+    path = session.image.expect.health
     try:
         status, body = _wait(session)
     except WorkFailed:
-        # The server ended before it could be asked: there is no network namespace to join any more.
-        status, body = -1, ""
+        # The server ended before it answered: there is no network namespace to join any more.
+        result = session.container.wait(_STOP_S)
+        if result.timed_out:  # it was something else
+            raise
+        said = f"the server {fate(result)} before {path} answered 200; its last lines:"
+        return Verdict(findings=(f"{said}\n{tail(session.container.logs())}",))
     if status == 0:
         session.healthy = True
         return Verdict(findings=(), detail={"body": tail(body, 3)})
-    logs = tail(session.container.logs())
-    return Verdict(
-        findings=(
-            f"{session.image.expect.health} did not answer 200 within {_HEALTH_S} s; the server's last lines:\n{logs}",
-        )
-    )
+    said = f"{path} did not answer 200 within {_HEALTH_S} s; the server's last lines:"
+    return Verdict(findings=(f"{said}\n{tail(session.container.logs())}",))
 
 
 def _wait(session: Session) -> tuple[int, str]:
-    return session.curl(
-        session.image.expect.health,
-        "--fail",
-        "--retry",
-        str(_HEALTH_S),
-        "--retry-delay",
-        "1",
-        "--retry-max-time",
-        str(_HEALTH_S),
-        "--retry-connrefused",
-        "--retry-all-errors",
-        timeout_s=_HEALTH_S + 30.0,
-    )
+    """Ask in rounds: the start of each fails once the server has ended, so nobody waits for a dead one."""
+    until = session.image.clock() + _HEALTH_S
+    rounds = ("--retry", str(_ROUND_S), "--retry-delay", "1", "--retry-max-time", str(_ROUND_S))
+    rest = ("--retry-connrefused", "--retry-all-errors")
+    status, body = -1, ""
+    for _ in range(_HEALTH_S // _ROUND_S):
+        status, body = session.curl(session.image.expect.health, "--fail", *rounds, *rest)
+        if status == 0 or session.image.clock() >= until:
+            break
+    return status, body
 
 
 def endpoints(session: Session) -> Verdict:
@@ -94,6 +93,12 @@ CHECKS: Final[tuple[ServerCheck, ...]] = (
         name="sigterm",
         protects="Pods take thirty seconds to stop and lose what they were answering.",
         run=sigterm,
+    ),
+    ServerCheck(
+        name="resources",
+        protects=resources.PROTECTS,
+        run=lambda session: resources.check(session.container),
+        needs_health=False,
     ),
 )
 """In the order in which one server process goes through them."""

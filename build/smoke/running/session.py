@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from build.doors.effects import RunningContainer
+from build.smoke.running import limits
 from build.smoke.running.image import RunningImage
+from build.smoke.running.words import answer
 from build.smoke.static.image import Verdict
 
 __all__ = ["ServerCheck", "Session", "session"]
@@ -25,15 +27,16 @@ class Session:
     def curl(self, path: str, *options: str, max_s: int = 30, timeout_s: float = 60.0) -> tuple[int, str]:
         """Ask the server from beside it. Returns curl's exit status and the body."""
         url = f"http://127.0.0.1:{self.image.expect.port}{path}"
-        script = shlex.join(("curl", "-sS", "--max-time", str(max_s), *options, url))
+        limit = ("--max-time", str(max_s), "--max-filesize", str(limits.ANSWER_BYTES))
+        script = shlex.join(("curl", "-sS", *limit, *options, url))
         result = self.image.beside(self.container.id, script, timeout_s=timeout_s)
-        return result.exit_code, result.stdout if result.exit_code == 0 else result.stdout + result.stderr
+        return result.exit_code, answer(result)
 
 
 @contextmanager
 def session(image: RunningImage) -> Iterator[Session]:
     """Start the server with the recipe's smoke arguments; it is removed whatever happens."""
-    spec = image.spec(*image.arguments(image.expect.args), timeout_s=180.0)
+    spec = image.spec(*image.arguments(image.expect.args), timeout_s=limits.WHOLE_S)
     with image.engine.started(spec) as container:
         yield Session(image=image, container=container)
 

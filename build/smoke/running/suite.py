@@ -12,7 +12,9 @@ from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import arguments, broken_model, server, version
 from build.smoke.running import help as helptext
 from build.smoke.running.image import RunningImage
+from build.smoke.running.limits import WHOLE_S
 from build.smoke.running.session import ServerCheck, Session, session
+from build.smoke.running.words import plain, plain_detail
 from build.smoke.static.image import Verdict
 
 __all__ = ["GPU", "NAMES", "NEEDS_MODEL", "PROTECTS", "Ran", "run_running"]
@@ -47,6 +49,7 @@ class Ran:
 
 def run_running(image: RunningImage, *, gpu: str) -> Ran:
     """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
+    image = replace(image, until=image.clock() + WHOLE_S)
     read = helptext.Read(verdict=Verdict(findings=()))
 
     def help_() -> Verdict:
@@ -84,7 +87,9 @@ def _server(image: RunningImage) -> list[CheckResult]:
     except IngotError as error:
         done = {result.name for result in results}
         missing = [check.name for check in server.CHECKS if check.name not in done]
-        results += [CheckResult(name=name, outcome=Outcome.FAILED, reason=error.message) for name in missing]
+        results += [
+            CheckResult(name=name, outcome=Outcome.FAILED, reason=plain(error.message)) for name in missing
+        ]
     return results
 
 
@@ -117,7 +122,7 @@ def _timed(name: str, check: Callable[[], Verdict]) -> CheckResult:
     return CheckResult(
         name=name,
         outcome=Outcome.FAILED if verdict.findings else Outcome.PASSED,
-        reason="\n".join(verdict.findings),
+        reason=plain("\n".join(verdict.findings)),
         seconds=round(time.perf_counter() - begun, 3),
-        detail=verdict.detail,
+        detail={key: plain_detail(value) for key, value in verdict.detail.items()},
     )

@@ -1,6 +1,7 @@
 """The version: what the server says it is must be what the recipe pins."""
 
-from build.smoke.running.image import RunningImage, tail
+from build.smoke.running.image import RunningImage
+from build.smoke.running.words import fate, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["check"]
@@ -12,7 +13,7 @@ def check(image: RunningImage) -> Verdict:
     said = result.stdout + result.stderr
     findings = []
     if result.exit_code != 0:
-        findings.append(f"`--version` ended with status {result.exit_code}: {tail(said)}")
+        findings.append(f"`--version` {fate(result)}: {tail(said)}")
     elif image.expect.version not in said:
         findings.append(f"`--version` does not say '{image.expect.version}', it says: {tail(said)}")
     return Verdict(findings=tuple(findings), detail={"said": tail(said)})

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from build.doors.container import options as options_of
 from build.doors.effects import ContainerSpec, EngineHandle, Mount
-from build.doors.engine import DockerEngine, _digests, _options, layout_stream
+from build.doors.engine import DockerEngine
+from build.doors.layouttar import layout_digests, layout_stream
 from build.errors import Unreachable, WorkFailed
 
 
@@ -45,7 +47,7 @@ def test_a_layout_streams_as_a_tar_that_both_kinds_of_engine_read(layout: Path) 
 
 def test_digests_of_a_layout(layout: Path) -> None:
     entry = json.loads((layout / "index.json").read_text())["manifests"][0]
-    manifest, config = _digests(layout)
+    manifest, config = layout_digests(layout)
     assert manifest == entry["digest"]
     assert config == "sha256:" + hashlib.sha256(b'{"os":"linux"}').hexdigest()
 
@@ -55,24 +57,30 @@ def test_a_layout_of_two_images_is_refused(layout: Path) -> None:
     index["manifests"] *= 2
     (layout / "index.json").write_text(json.dumps(index))
     with pytest.raises(WorkFailed) as caught:
-        _digests(layout)
+        layout_digests(layout)
     assert caught.value.message == f"{layout} holds 2 images, one was expected"
 
 
 def test_no_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WorkFailed, match="is not an OCI layout of one image"):
-        _digests(tmp_path)
+        layout_digests(tmp_path)
 
 
 def test_the_defaults_of_a_container_are_strict() -> None:
-    options = _options(ContainerSpec(image="x", mounts=(Mount(source=Path("/a"), target="/b"),)))
+    options = options_of(ContainerSpec(image="x", mounts=(Mount(source=Path("/a"), target="/b"),)))
     assert options["network_mode"] == "none"
     assert options["read_only"] is True
     assert options["cap_drop"] == ["ALL"]
     assert options["security_opt"] == ["no-new-privileges"]
     assert options["mem_limit"] == options["memswap_limit"] == 1 << 30
     assert options["pids_limit"] == 256
-    assert options["log_config"]["Config"] == {"max-size": "1048576", "max-file": "1"}
+    assert options["log_config"]["Type"] == "none"
+    assert options["shm_size"] == 16 << 20
+    assert options["ulimits"] == [
+        {"Name": "core", "Soft": 0, "Hard": 0},
+        {"Name": "nofile", "Soft": 4096, "Hard": 4096},
+    ]
+    assert options["ipc_mode"] == options["cgroupns"] == "private"
     assert options["mounts"] == [{"Target": "/b", "Source": "/a", "Type": "bind", "ReadOnly": True}]
     assert options["device_requests"] is None
     assert options["entrypoint"] is None

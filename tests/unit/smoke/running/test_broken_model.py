@@ -33,7 +33,7 @@ def test_an_error_and_an_exit_status_are_right() -> None:
         (139, "", "crashed with status 139 (SIGSEGV): "),
         (255, "", "crashed with status 255 (a signal): "),
         (1, " \n", "ended with status 1 and without a word"),
-        (None, "waiting\n", "was still running after 60 s: waiting"),
+        (None, "waiting\n", "was killed after 60 s: waiting"),
     ],
 )
 def test_anything_else_is_a_fault(status: int | None, says: str, fault: str) -> None:

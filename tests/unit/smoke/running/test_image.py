@@ -31,7 +31,7 @@ def test_every_container_is_labelled_and_has_no_network() -> None:
     assert spec.labels == ((LABEL, "mini-aaaa"),)
     assert spec.network == "none"
     assert spec.entrypoint is None
-    assert spec.user == ""
+    assert spec.user == "10001:10001"
 
 
 def test_a_probe_sees_the_servers_network_and_nothing_else() -> None:

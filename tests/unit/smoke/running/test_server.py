@@ -12,7 +12,7 @@ def test_a_healthy_server_passes() -> None:
     assert findings(server.health, image) == []
     (started, probe) = asked(image).specs
     assert started.args == ("--model", "/ingot/model/tiny.mini", "--port", "8080")
-    assert probe.args[0].startswith("curl -sS --max-time 30 --fail --retry 60 ")
+    assert probe.args[0].startswith("curl -sS --max-time 30 --max-filesize 1048576 --fail --retry 5 ")
     assert probe.args[0].endswith(" http://127.0.0.1:8080/health")
 
 
@@ -21,7 +21,7 @@ def test_a_server_that_dies_at_the_start_shows_its_log() -> None:
     image = running_image(good_server(dies=log + "error: failed to load model\n"))
     last = "\n".join(f"line {number}" for number in range(19, 30))
     assert findings(server.health, image) == [
-        f"/health did not answer 200 within 60 s; the server's last lines:\n{last}\nerror: failed to load model"
+        f"the server ended with status 1 before /health answered 200; its last lines:\n{last}\nerror: failed to load model"
     ]
 
 

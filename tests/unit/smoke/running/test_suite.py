@@ -57,7 +57,7 @@ def test_a_fault_on_the_gpu_alone_is_found() -> None:
     assert found["health"] == PASSED
     assert found[GPU] == (
         Outcome.FAILED,
-        "health: /health did not answer 200 within 60 s; the server's last lines:\nCUDA error",
+        "health: the server ended with status 1 before /health answered 200; its last lines:\nCUDA error",
     )
 
 
