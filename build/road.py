@@ -20,6 +20,7 @@ from build.publish.model import PushReceipt
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.settings import Namespace
+from build.smoke.gpu import find_gpu, required
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, covers, expectations_of
 from build.wiring import Wiring
@@ -67,12 +68,12 @@ class Road(Wiring):
         with self._alone(recipe, variant) as out:
             return self._image(recipe, variant, out)
 
-    def smoke(self, name: str) -> SmokeReport:
-        """Smoke-test again the image whose artifacts are in out/<name>."""
+    def smoke(self, name: str, *, gpu: bool = False) -> SmokeReport:
+        """Smoke-test again the image whose artifacts are in out/<name>; `gpu` requires its checks on a GPU too."""
         out = self.settings.out / name
         with store.locked(out / ".lock"):
             plan, built = self._made(name)
-            return self._smoke(plan, built, out).report
+            return self._smoke(plan, built, out, gpu=gpu).report
 
     def push(self, name: str) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
@@ -181,7 +182,10 @@ class Road(Wiring):
             raise WorkFailed(message, hint=made_by)
         return plan, built
 
-    def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
+    def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path, *, gpu: bool = False) -> VerifiedImage:
+        found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
+        if gpu:
+            self.reporter.note(f"{plan.name}: GPU {required(found)}")
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
         (out / "smoke.json").unlink(missing_ok=True)
         run = SmokeRun(
@@ -192,6 +196,8 @@ class Road(Wiring):
             engine=self.containers,
             reporter=self.reporter,
             work=self.settings.cache / "smoke",
+            gpu=found,
+            gpu_required=gpu,
         )
         report = run.report()
         store.write_artifact(out / "smoke.json", report)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult
+from build.doors.effects import ContainerSpec, EngineInfo, GpuAccess, LoadedImage, RunResult
 from build.doors.progress import BuildEvent
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
@@ -259,13 +259,16 @@ class FakeEngine:
     server: Server
     lost: bool = False
     """It does not answer any more."""
+    gpu_access: GpuAccess = GpuAccess.NONE
     specs: list[ContainerSpec] = field(default_factory=list)
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
 
     def info(self) -> EngineInfo:
         self._answer()
-        return EngineInfo(version="0", architecture="x86_64", containerd_store=True, cpus=2, memory=1 << 33)
+        return EngineInfo(
+            version="0", architecture="x86_64", containerd_store=True, cpus=2, memory=1 << 33, gpu_access=self.gpu_access
+        )  # fmt: skip
 
     def load(self, layout: Path, ref: str) -> LoadedImage:
         self._answer()

@@ -19,7 +19,8 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig
 from docker.types import Mount as BindMount
 
-from build.doors.effects import ContainerSpec, EngineHandle, EngineInfo, LoadedImage, RunResult
+from build.doors.effects import ContainerSpec, EngineHandle, EngineInfo, GpuAccess, LoadedImage, RunResult
+from build.doors.gpuaccess import access_of, request_for
 from build.errors import IngotError, Unreachable, WorkFailed
 
 __all__ = ["DockerEngine", "layout_stream"]
@@ -79,6 +80,7 @@ class DockerEngine:
             containerd_store=status.get("driver-type", "").startswith(_SNAPSHOTTER),
             cpus=said.get("NCPU", 0),
             memory=said.get("MemTotal", 0),
+            gpu_access=access_of(said, local=self._handle.docker_host.startswith("unix://")),
         )
 
     def load(self, layout: Path, ref: str) -> LoadedImage:
@@ -127,8 +129,9 @@ class DockerEngine:
     @contextmanager
     def started(self, spec: ContainerSpec) -> Iterator["_Running"]:
         """Start a container for the block; it is removed however the block ends."""
+        access = self.info().gpu_access if spec.gpus else GpuAccess.NONE
         with self._asking(f"creating a container of {spec.image}"):
-            container = self._client.containers.create(spec.image, list(spec.args), **_options(spec))
+            container = self._client.containers.create(spec.image, list(spec.args), **_options(spec, access))
         try:
             with self._asking(f"starting a container of {spec.image}"):
                 container.start()
@@ -218,7 +221,7 @@ def _remove(container: Container) -> None:
         container.remove(force=True, v=True)
 
 
-def _options(spec: ContainerSpec) -> dict[str, Any]:
+def _options(spec: ContainerSpec, access: GpuAccess = GpuAccess.NONE) -> dict[str, Any]:
     """Translate a spec into the SDK's words."""
     return {
         "entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
@@ -237,7 +240,7 @@ def _options(spec: ContainerSpec) -> dict[str, Any]:
         "security_opt": ["no-new-privileges"],
         "log_config": LogConfig(type="json-file", config={"max-size": str(spec.log_bytes), "max-file": "1"}),
         "labels": dict(spec.labels),
-        "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if spec.gpus else None,
+        "device_requests": [DeviceRequest(**request_for(access))] if spec.gpus else None,
         "detach": True,
     }
 

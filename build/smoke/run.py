@@ -7,21 +7,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from build.doors import process, store
+from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Engine, Reporter
-from build.errors import IngotError, WorkFailed
+from build.errors import Unavailable, WorkFailed
 from build.image.layout import open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
 from build.smoke import gguf, minimodel
+from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.model import CheckResult, Expectations, Outcome, SmokeReport, identify
 from build.smoke.running import suite as running
 from build.smoke.running.image import LABEL, RunningImage
 from build.smoke.static import suite as static
 
-__all__ = ["SmokeRun", "covers", "expectations_of", "gpu_missing"]
+__all__ = ["SmokeRun", "covers", "expectations_of"]
 
 _TELLING = 6
 """A shorter word stands in many files by chance."""
@@ -70,23 +71,6 @@ def covers(report: SmokeReport | None, built: BuiltImage, expect: Expectations) 
     )
 
 
-def gpu_missing(architectures: tuple[str, ...]) -> str:
-    """Say why this host cannot run the image's kernels; empty where it can."""
-    try:
-        listing = process.run(
-            ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"), timeout_s=20
-        )
-    except IngotError:
-        return "no NVIDIA GPU on this host (nvidia-smi does not answer)"
-    there = {line.strip().replace(".", "") for line in listing.stdout.splitlines() if line.strip()}
-    if not there:
-        return "no NVIDIA GPU on this host (nvidia-smi lists none)"
-    wanted = {name.removesuffix("-real").removesuffix("-virtual").rstrip("af") for name in architectures}
-    if there & wanted:
-        return ""
-    return f"the GPUs of this host (sm_{', sm_'.join(sorted(there))}) are none of sm_{', sm_'.join(sorted(wanted))}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeRun:
     """One smoke test of one image."""
@@ -98,12 +82,15 @@ class SmokeRun:
     engine: Engine
     reporter: Reporter
     work: Path
+    gpu: HostGpu | NoGpu
+    gpu_required: bool = False
+    """Its check must have passed: a report that skips it passes no image on."""
 
     def report(self) -> SmokeReport:
         """Run every check.
 
         Raises:
-            Unavailable: the engine went away; that is no verdict on the image.
+            Unavailable: the engine went away, or gives no GPU where one is required; that is no verdict on the image.
         """
         expect = expectations_of(self.plan)
         # Both at once: one is Python reading layers, the other mostly waits for containers.
@@ -117,7 +104,8 @@ class SmokeRun:
                 self.reporter.error(f"{result.name}: {result.reason}")
             elif result.outcome is Outcome.SKIPPED:
                 self.reporter.note(f"skipped {result.name}: {result.reason}")
-        return SmokeReport.of(self.built, expect, results)
+        also = (running.GPU,) if self.gpu_required else ()
+        return SmokeReport.of(self.built, expect, results, also=also)
 
     def static(self, expect: Expectations) -> tuple[CheckResult, ...]:
         """Run the checks that read the layout alone."""
@@ -148,18 +136,26 @@ class SmokeRun:
                 run_id=run_id,
             )
             try:
-                return running.run_running(image, gpu=_no_gpu(image))
+                return self._checked(image)
             finally:
                 self.engine.sweep(f"{LABEL}={run_id}")
                 self.engine.remove_image(loaded.ref)
 
+    def _checked(self, image: RunningImage) -> tuple[CheckResult, ...]:
+        """Run the running checks, on the GPU too where the engine really hands it out."""
+        if isinstance(self.gpu, NoGpu):
+            return running.run_running(image, gpu=self.gpu.reason)
+        image = replace(image, device=self.gpu.gpu.uuid)
+        refused = _no_gpu(replace(image, gpu=True))
+        if refused and self.gpu_required:
+            raise Unavailable(refused, hint="`nvidia-ctk` sets an engine up for GPUs")
+        return running.run_running(image, gpu=refused, on=str(self.gpu))
+
 
 def _no_gpu(image: RunningImage) -> str:
-    """Say why the checks are not run on a GPU: none that fits, or an engine that cannot hand it to a container."""
-    if reason := gpu_missing(image.expect.architectures):
-        return reason
+    """Say why the engine's containers do not get the GPU that it has; empty where they do."""
     try:
-        replace(image, gpu=True).run("--version")
+        image.run("--version")
     except WorkFailed as error:
         return f"this engine cannot give a container the GPU: {error.message}"
     return ""

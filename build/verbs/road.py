@@ -37,7 +37,12 @@ def add(verbs: Verbs) -> None:
         one.add_argument(
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
         )
-    verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
+    smoke = verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
+    smoke.add_argument(
+        "--gpu",
+        action="store_true",
+        help="the checks on a GPU are required: without one that the image is compiled for nothing is run",
+    )
     verbs.add_for_recipes(
         "push",
         _push,
@@ -70,7 +75,11 @@ def _smoke(arguments: argparse.Namespace, settings: Settings, console: Console) 
 
     road = Road(settings=settings, reporter=console)
     return each(
-        ((name, partial(road.smoke, name)) for name in finished(arguments, settings, "image.json")), console
+        (
+            (name, partial(road.smoke, name, gpu=arguments.gpu))
+            for name in finished(arguments, settings, "image.json")
+        ),
+        console,
     )
 
 

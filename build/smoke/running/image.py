@@ -30,6 +30,8 @@ class RunningImage:
     run_id: str
     gpu: bool = False
     """Run on this host's GPU with its real driver instead of the stub."""
+    device: str = ""
+    """UUID of the GPU that the server sees; hosts have others beside it that the kernels are not compiled for."""
 
     def spec(self, *args: str, timeout_s: float = 60.0) -> ContainerSpec:
         """Describe a container that runs the image's own entrypoint with these arguments."""
@@ -38,6 +40,8 @@ class RunningImage:
         if self.expect.driver is Driver.LINKED and not self.gpu:
             mounts.append(Mount(source=self.driver_stub.parent, target=_STUB))
             env = (("LD_LIBRARY_PATH", _STUB),)
+        if self.gpu and self.device:
+            env = (("CUDA_VISIBLE_DEVICES", self.device),)
         if self.model:
             mounts.append(Mount(source=self.model.parent, target=_MODEL))
         return ContainerSpec(

@@ -14,12 +14,14 @@ from build.smoke import minimodel
 from build.smoke.running.image import RunningImage, tail
 from build.smoke.static.image import Verdict
 
-__all__ = ["CHECKS", "ServerCheck", "Session", "session"]
+__all__ = ["CHECKS", "FELL_BACK", "ON_GPU", "ServerCheck", "Session", "session"]
 
 _HEALTH_S = 60
 _STOP_S = 10.0
 _PROMPT = "The quick brown fox"
 _COUNT = 16
+FELL_BACK: Final = ("no usable GPU found", "failed to initialize CUDA", "the GPU cannot run this model")
+"""What llama.cpp and its forks log when they go on with the CPU; to a client they look well."""
 
 
 @dataclass(slots=True)
@@ -165,6 +167,15 @@ def sigterm(session: Session) -> Verdict:
     return Verdict(findings=(), detail={"exit": result.exit_code})
 
 
+def on_gpu(session: Session) -> Verdict:
+    """Look through the server's log for the words with which it gave the GPU up."""
+    lines = session.container.logs().splitlines()
+    gave_up = [line for line in lines if any(words in line for words in FELL_BACK)]
+    if not gave_up:
+        return Verdict(findings=())
+    return Verdict(findings=(f"the server ran on the CPU: {tail(chr(10).join(gave_up), 3)}",))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerCheck:
     """A proof that needs the running server."""
@@ -202,3 +213,10 @@ CHECKS: Final[tuple[ServerCheck, ...]] = (
     ),
 )
 """In the order in which one server process goes through them."""
+
+ON_GPU: Final = ServerCheck(
+    name="on GPU",
+    protects="The server starts on a host with a GPU and computes on the CPU.",
+    run=on_gpu,
+)
+"""Asked last, where the others are run on a GPU."""

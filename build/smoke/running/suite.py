@@ -27,8 +27,8 @@ NAMES = tuple(name for name in PROTECTS if name != GPU)
 """The checks that every image must pass on a machine without a GPU."""
 
 
-def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
-    """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
+def run_running(image: RunningImage, *, gpu: str, on: str = "") -> tuple[CheckResult, ...]:
+    """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one: `on`."""
     results = [
         _timed("version", lambda: version.check(image)),
         _timed("arguments", lambda: arguments.check(image)),
@@ -37,20 +37,20 @@ def run_running(image: RunningImage, *, gpu: str) -> tuple[CheckResult, ...]:
     if gpu:
         results.append(CheckResult(name=GPU, outcome=Outcome.SKIPPED, reason=gpu))
     else:
-        results.append(_timed(GPU, lambda: _on_gpu(image)))
+        results.append(_timed(GPU, lambda: _on_gpu(image, on)))
     return tuple(results)
 
 
-def _server(image: RunningImage) -> list[CheckResult]:
+def _server(image: RunningImage, checks: tuple[server.ServerCheck, ...] = server.CHECKS) -> list[CheckResult]:
     results: list[CheckResult] = []
     try:
         with server.session(image) as session:
-            results += (_asked(check, session) for check in server.CHECKS)
+            results += (_asked(check, session) for check in checks)
     except Unavailable:
         raise
     except IngotError as error:
         done = {result.name for result in results}
-        missing = [check.name for check in server.CHECKS if check.name not in done]
+        missing = [check.name for check in checks if check.name not in done]
         results += [CheckResult(name=name, outcome=Outcome.FAILED, reason=error.message) for name in missing]
     return results
 
@@ -63,10 +63,12 @@ def _asked(check: server.ServerCheck, session: server.Session) -> CheckResult:
     return _timed(check.name, lambda: check.run(session))
 
 
-def _on_gpu(image: RunningImage) -> Verdict:
+def _on_gpu(image: RunningImage, on: str) -> Verdict:
     """The same server checks with the host's own driver and GPU."""
-    failed = [result for result in _server(replace(image, gpu=True)) if result.outcome is Outcome.FAILED]
-    return Verdict(findings=tuple(f"{result.name}: {result.reason}" for result in failed))
+    results = _server(replace(image, gpu=True), (*server.CHECKS, server.ON_GPU))
+    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    findings = tuple(f"{result.name}: {result.reason}" for result in failed)
+    return Verdict(findings=findings, detail={"on": on} if on else {})
 
 
 def _skipped(name: str, reason: str) -> CheckResult:

@@ -20,10 +20,12 @@ def test_the_stub_is_mounted_only_where_the_driver_is_linked() -> None:
 
 
 def test_a_real_gpu_takes_the_stubs_place() -> None:
-    spec = replace(running_image(good_server()), gpu=True).spec()
-    assert spec.gpus
-    assert [mount.target for mount in spec.mounts] == ["/ingot/model"]
-    assert spec.env == ()
+    image = replace(running_image(good_server()), gpu=True)
+    assert image.spec().gpus
+    assert [mount.target for mount in image.spec().mounts] == ["/ingot/model"]
+    assert image.spec().env == ()
+    assert replace(image, device="GPU-12").spec().env == (("CUDA_VISIBLE_DEVICES", "GPU-12"),)
+    assert replace(image, device="GPU-12", gpu=False).spec().env == (("LD_LIBRARY_PATH", "/ingot/driver"),)
 
 
 def test_every_container_is_labelled_and_has_no_network() -> None:
