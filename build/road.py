@@ -6,8 +6,11 @@ Calls the stations and decides what need not be done again. No rule of a station
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from build.bench.measure import Bench, Wanted, passed, tell
+from build.bench.record import Record
 from build.doors import store
 from build.errors import BadRequest, WorkFailed
 from build.image.build import build_image, find_built, rendered, write_rendered
@@ -21,6 +24,7 @@ from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.settings import Namespace
 from build.smoke.gpu import find_gpu, required
+from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, covers, expectations_of
 from build.wiring import Wiring
@@ -74,6 +78,35 @@ class Road(Wiring):
         with store.locked(out / ".lock"):
             plan, built = self._made(name)
             return self._smoke(plan, built, out, gpu=gpu).report
+
+    def bench(self, name: str, wanted: Wanted, *, gpu: bool = False) -> tuple[Record, ...]:
+        """Measure the image whose artifacts are in out/<name>; `gpu` requires that it is measured on one."""
+        out = self.settings.out / name
+        with store.locked(out / ".lock"):
+            plan, built = self._made(name)
+            found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
+            if gpu:
+                required(found)
+            bench = Bench(
+                plan=plan,
+                built=built,
+                loader=Loader(
+                    engine=self.containers,
+                    layout=out / "image",
+                    ref=f"ingot.local/{plan.recipe.name}:{plan.tag}",
+                    expect=expectations_of(plan),
+                    driver_stub=self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
+                    work=self.settings.cache / "smoke",
+                ),
+                gpu=found,
+                wanted=wanted,
+                reporter=self.reporter,
+                keep=partial(store.append_line, out / "bench.jsonl"),
+            )
+            records = bench.records()
+        known = [store.read_lines(path, Record) for path in sorted(self.settings.out.glob("*/bench.jsonl"))]
+        tell(records, tuple(one for records in known for one in records), self.reporter)
+        return passed(name, records)
 
     def push(self, name: str) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""

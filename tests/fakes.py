@@ -193,6 +193,10 @@ class Server:
     log: str = "main: server is listening\n"
     sigterm_exit: int | None = 0
     """None: it does not listen to SIGTERM."""
+    tokenizer: bool = False
+    """It has /tokenize, and a word is a token."""
+    posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Path and body of each POST."""
 
     def refusal(self, args: tuple[str, ...]) -> str:
         """Say what the parser does not take; empty where it takes everything."""
@@ -216,10 +220,20 @@ class Server:
         if path == "/health":
             return (0, '{"status":"ok"}', "") if self.healthy else (22, "", "curl: (22) error: 503")
         if "--data" in args:
-            return 0, json.dumps(self.answers.pop(0)), ""
+            return self._answer(path, json.loads(args[args.index("--data") + 1]))
         if path in self.pages:
             return 0, self.pages[path], ""
         return 22, "", "curl: (22) The requested URL returned error: 404"
+
+    def _answer(self, path: str, body: dict[str, Any]) -> tuple[int, str, str]:
+        self.posted.append((path, body))
+        if path == "/tokenize":
+            if not self.tokenizer:
+                return 22, "{}", "curl: (22) The requested URL returned error: 404"
+            return 0, json.dumps({"tokens": list(range(len(body["content"].split())))}), ""
+        if not self.answers:
+            return 52, "", "curl: (52) Empty reply from server"
+        return 0, json.dumps(self.answers.pop(0)), ""
 
 
 @dataclass
@@ -250,6 +264,14 @@ class FakeContainer:
             exit_code=self.exit_code, stdout=self.stdout, stderr=self.stderr, timed_out=timed_out, oom_killed=False,
             seconds=timeout_s if timed_out else 0.1,
         )  # fmt: skip
+
+
+def _content(word: str, spec: ContainerSpec) -> str:
+    """Read the file of curl's `@file` where the container sees it."""
+    for mount in spec.mounts:
+        if word.startswith(f"@{mount.target}/"):
+            return (mount.source / word.removeprefix(f"@{mount.target}/")).read_text()
+    return word
 
 
 @dataclass
@@ -326,7 +348,7 @@ class FakeEngine:
         if other not in self.containers or self.containers[other].exit_code is not None:
             message = f"starting a container: cannot join network of a non running container: {other}"
             raise WorkFailed(message)
-        words = shlex.split(container.spec.args[0])
+        words = [_content(word, container.spec) for word in shlex.split(container.spec.args[0])]
         container.exit_code, container.stdout, container.stderr = self.server.ask(words)
 
     def _answer(self) -> None:

@@ -35,7 +35,7 @@ from itertools import combinations, pairwise
 
 from build.bench.series import Series, Timing
 
-__all__ = ["falls", "noise", "steep"]
+__all__ = ["acceptance_lost", "falls", "noise", "steep"]
 
 _LEVEL = 0.8
 """A median below this part of the one before it has fallen."""
@@ -50,18 +50,21 @@ _NOTHING = 0.2
 _EXPECTED = 10.0
 
 
-def falls(series: Series) -> tuple[str, ...]:
-    """Say how the series falls, a reason for each kind of fall; empty where it does not."""
+def falls(series: Series, *, sigma: float = 0.0) -> tuple[str, ...]:
+    """Say how the series falls, a reason for each kind of fall; empty where it does not.
+
+    `sigma` is the noise of this machine as far as it is known from a longer series.
+    """
     speeds = tuple(timing.per_second for timing in series.all)
-    reasons = (steep(speeds, warm_ups=len(series.warm_ups)), _acceptance(series))
+    reasons = (steep(speeds, warm_ups=len(series.warm_ups), sigma=sigma), _acceptance(series))
     return tuple(reason for reason in reasons if reason)
 
 
-def steep(speeds: tuple[float, ...], *, warm_ups: int) -> str:
+def steep(speeds: tuple[float, ...], *, warm_ups: int, sigma: float = 0.0) -> str:
     """Say how the speeds fall, of which the first ones are warm-ups; empty where they do not."""
     runs = speeds[warm_ups:]
     if min(speeds) < _LEVEL * max(speeds):  # else no median is that far below another
-        sigma = noise(runs)
+        sigma = max(sigma, noise(runs))
         if found := _step(speeds, warm_ups, sigma) or _thirds(runs, sigma):
             return found
     return _slope(runs)
@@ -145,15 +148,18 @@ def _chance(count: int, pairs: int) -> float:
 
 def _acceptance(series: Series) -> str:
     every = series.all
-    if not any(timing.accepted for timing in every):
-        return ""
     for place in range(1, len(every)):
-        before, after = every[:place], every[place:]
-        expected = _taken(before) * sum(timing.predicted for timing in after)
-        if expected >= _EXPECTED and sum(timing.accepted for timing in after) < _NOTHING * expected:
-            was, now = _rate(before), _rate(after)
-            return f"draft acceptance fell {_place(place, len(series.warm_ups))}: {was} before, {now} from there on"
+        if lost := acceptance_lost(every[:place], every[place:]):
+            return f"draft acceptance fell {_place(place, len(series.warm_ups))}: {lost} from there on"
     return ""
+
+
+def acceptance_lost(before: tuple[Timing, ...], after: tuple[Timing, ...]) -> str:
+    """Say from what to what the acceptance fell, where it fell to nothing; empty where it did not."""
+    expected = _taken(before) * sum(timing.predicted for timing in after)
+    if expected < _EXPECTED or sum(timing.accepted for timing in after) >= _NOTHING * expected:
+        return ""
+    return f"{_rate(before)} before, {_rate(after)}"
 
 
 def _taken(timings: tuple[Timing, ...]) -> float:

@@ -1,13 +1,11 @@
 """Image to verdict: static proofs from the layout, then the running ones, one report. Wires the checks to the engine."""
 
 import platform
-import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Engine, Reporter
 from build.errors import Unavailable, WorkFailed
@@ -15,11 +13,11 @@ from build.image.layout import open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
-from build.smoke import gguf, minimodel
 from build.smoke.gpu import HostGpu, NoGpu
+from build.smoke.loaded import Loader
 from build.smoke.model import CheckResult, Expectations, Outcome, SmokeReport, identify
 from build.smoke.running import suite as running
-from build.smoke.running.image import LABEL, RunningImage
+from build.smoke.running.image import RunningImage
 from build.smoke.static import suite as static
 
 __all__ = ["SmokeRun", "covers", "expectations_of"]
@@ -116,30 +114,17 @@ class SmokeRun:
             )
 
     def running(self, expect: Expectations) -> tuple[CheckResult, ...]:
-        """Load the image and run the checks that run it. Containers of an earlier, killed run are removed first."""
-        # One smoke test at a time below one cache: whatever carries this label and still runs was left by a kill.
-        run_id = store.sha256_text(str(self.work.resolve()))[:12]
-        with store.locked(self.work / ".lock"):
-            self.engine.sweep(f"{LABEL}={run_id}")
-            return self._loaded(expect, run_id)
-
-    def _loaded(self, expect: Expectations, run_id: str) -> tuple[CheckResult, ...]:
-        loaded = self.engine.load(self.layout, f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}")
-        self.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.work) as scratch:
-            image = RunningImage(
-                engine=self.engine,
-                image=loaded.ref,
-                expect=expect,
-                driver_stub=_readable(self.driver_stub, Path(scratch)),
-                model=_model(expect.model, _folder(Path(scratch), "model")),
-                run_id=run_id,
-            )
-            try:
-                return self._checked(image)
-            finally:
-                self.engine.sweep(f"{LABEL}={run_id}")
-                self.engine.remove_image(loaded.ref)
+        """Load the image and run the checks that run it."""
+        loader = Loader(
+            engine=self.engine,
+            layout=self.layout,
+            ref=f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}",
+            expect=expect,
+            driver_stub=self.driver_stub,
+            work=self.work,
+        )
+        with loader.loaded() as image:
+            return self._checked(image)
 
     def _checked(self, image: RunningImage) -> tuple[CheckResult, ...]:
         """Run the running checks, on the GPU too where the engine really hands it out."""
@@ -159,34 +144,6 @@ def _no_gpu(image: RunningImage) -> str:
     except WorkFailed as error:
         return f"this engine cannot give a container the GPU: {error.message}"
     return ""
-
-
-def _folder(scratch: Path, name: str) -> Path:
-    """Make a folder that the container's user, who is nobody on this host, can read."""
-    scratch.chmod(0o755)
-    folder = scratch / name
-    folder.mkdir()
-    folder.chmod(0o755)
-    return folder
-
-
-def _readable(stub: Path, scratch: Path) -> Path:
-    copy = _folder(scratch, "driver") / stub.name
-    shutil.copyfile(stub, copy)
-    copy.chmod(0o755)
-    return copy
-
-
-def _model(kind: SmokeModel, folder: Path) -> Path | None:
-    if kind is SmokeModel.NONE:
-        return None
-    path = folder / ("tiny.mini" if kind is SmokeModel.MINI else "tiny.gguf")
-    if kind is SmokeModel.MINI:
-        path.write_bytes(minimodel.generate().to_bytes())
-    else:
-        gguf.write_llama(path)
-    path.chmod(0o644)
-    return path
 
 
 def _host_words() -> tuple[str, ...]:

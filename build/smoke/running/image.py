@@ -27,7 +27,10 @@ class RunningImage:
     """A stub libcuda.so.1, mounted at test time only, and only where the recipe links the driver."""
     model: Path | None
     """A tiny generated model, or None where the recipe is tested without one."""
+    beside_model: tuple[Path, ...] = ()
+    """Further files that the server sees beside the model."""
     run_id: str
+    memory: int = 4 << 30
     gpu: bool = False
     """Run on this host's GPU with its real driver instead of the stub."""
     device: str = ""
@@ -43,7 +46,8 @@ class RunningImage:
         if self.gpu and self.device:
             env = (("CUDA_VISIBLE_DEVICES", self.device),)
         if self.model:
-            mounts.append(Mount(source=self.model.parent, target=_MODEL))
+            files = (self.model, *self.beside_model)
+            mounts += (Mount(source=file, target=f"{_MODEL}/{file.name}") for file in files)
         return ContainerSpec(
             image=self.image,
             args=args,
@@ -51,7 +55,7 @@ class RunningImage:
             mounts=tuple(mounts),
             labels=((LABEL, self.run_id),),
             timeout_s=timeout_s,
-            memory=4 << 30,
+            memory=self.memory,
             gpus=self.gpu,
         )
 
@@ -59,14 +63,18 @@ class RunningImage:
         """Run the entrypoint to its end."""
         return self.engine.run_once(self.spec(*args, timeout_s=timeout_s))
 
-    def beside(self, container: str, script: str, timeout_s: float = 60.0) -> RunResult:
+    def beside(
+        self, container: str, script: str, timeout_s: float = 60.0, *, mounts: tuple[Mount, ...] = ()
+    ) -> RunResult:
         """Run a shell script in a fresh container inside another's network namespace: the only network there is."""
+        usual = self.spec(timeout_s=timeout_s)
         spec = replace(
-            self.spec(timeout_s=timeout_s),
+            usual,
             entrypoint=("/bin/sh", "-c"),
             args=(script,),
             env=(),
             network=f"container:{container}",
+            mounts=(*usual.mounts, *mounts),
             gpus=False,
         )
         return self.engine.run_once(spec)
