@@ -93,7 +93,7 @@ class Road(Wiring):
                 loader=Loader(
                     engine=self.containers,
                     layout=out / "image",
-                    ref=f"ingot.local/{plan.recipe.name}:{plan.tag}",
+                    name=f"{plan.recipe.name}:{plan.tag}",
                     expect=expectations_of(plan),
                     driver_stub=self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
                     work=self.settings.cache / "smoke",

@@ -112,8 +112,9 @@ class Served:
         try:
             return self.image.beside(self.container.id, script, timeout_s=timeout_s, mounts=mounts)
         except WorkFailed as error:
-            # The server ended: there is no network namespace to join any more.
-            message = f"the server is gone at {path}; its last lines:\n{tail(self.container.logs())}"
+            # Most of the time the server ended: there is no network namespace to join any more.
+            logs = tail(self.container.logs())
+            message = f"the server cannot be asked for {path}: {error.message}; its last lines:\n{logs}"
             raise WorkFailed(message) from error
 
     def _refused(self, path: str, result: RunResult) -> WorkFailed:

@@ -24,7 +24,8 @@ plausible. Four rules, each about another shape of the fall:
 measured (the median difference of neighbours, which neither a step nor a slow fall disturbs) and the limit of the first
 two rules gives way to it, to four standard errors, but never below 0.5: nobody calls a halving noise. Below six runs
 nothing can be measured, and on a machine whose noise exceeds 5 % the gate may raise a false alarm: more runs are the mend.
-tests/unit/bench/test_trend_odds.py has the odds, simulated.
+Where the level alone speaks (`doubtful`), whoever measures asks the same server as often again and judges the whole: noise
+goes, a collapse stays. tests/unit/bench/test_trend_odds.py has the odds, simulated.
 """
 
 import math
@@ -35,7 +36,7 @@ from itertools import combinations, pairwise
 
 from build.bench.series import Series, Timing
 
-__all__ = ["acceptance_lost", "falls", "noise", "steep"]
+__all__ = ["acceptance_lost", "doubtful", "falls", "noise", "steep"]
 
 _LEVEL = 0.8
 """A median below this part of the one before it has fallen."""
@@ -58,6 +59,12 @@ def falls(series: Series, *, sigma: float = 0.0) -> tuple[str, ...]:
     speeds = tuple(timing.per_second for timing in series.all)
     reasons = (steep(speeds, warm_ups=len(series.warm_ups), sigma=sigma), _acceptance(series))
     return tuple(reason for reason in reasons if reason)
+
+
+def doubtful(series: Series, *, sigma: float = 0.0) -> bool:
+    """Say whether a fall rests on the level of a few runs alone, which the noise of a busy machine reaches too."""
+    steady = not _slope(series.speeds) and not _acceptance(series)
+    return steady and bool(falls(series, sigma=sigma))
 
 
 def steep(speeds: tuple[float, ...], *, warm_ups: int, sigma: float = 0.0) -> str:

@@ -26,8 +26,9 @@ class Loader:
 
     engine: Engine
     layout: Path
-    ref: str
-    """Name that the image has in the engine meanwhile."""
+    name: str
+    """Repository and tag that the image has in the engine meanwhile; the cache is part of it, since several may share
+    an engine and each removes what it loaded."""
     expect: Expectations
     driver_stub: Path
     work: Path
@@ -39,7 +40,7 @@ class Loader:
         run_id = store.sha256_text(str(self.work.resolve()))[:12]
         with store.locked(self.work / ".lock"):
             self.engine.sweep(f"{LABEL}={run_id}")
-            loaded = self.engine.load(self.layout, self.ref)
+            loaded = self.engine.load(self.layout, f"ingot.local/{run_id}/{self.name}")
             with tempfile.TemporaryDirectory(dir=self.work) as scratch:
                 try:
                     yield RunningImage(

@@ -118,7 +118,7 @@ class SmokeRun:
         loader = Loader(
             engine=self.engine,
             layout=self.layout,
-            ref=f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}",
+            name=f"{self.plan.recipe.name}:{self.plan.tag}",
             expect=expect,
             driver_stub=self.driver_stub,
             work=self.work,

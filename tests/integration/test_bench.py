@@ -23,18 +23,20 @@ def lines(checkout: Checkout) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def driver_tool(folder: Path, listing: str) -> dict[str, str]:
-    """Put an nvidia-smi that lists these GPUs in front of everything else."""
+def driver_tool(folder: Path, listing: str) -> str:
+    """Return a PATH on which an nvidia-smi that lists these GPUs comes first."""
     folder.mkdir()
     tool = folder / "nvidia-smi"
     tool.write_text(f"#!/bin/sh\necho '{listing}'\n")
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
-    return {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def test_a_healthy_server_passes(good: Checkout, nothing_left: None) -> None:
     before = len(lines(good)) if (good.out / "minifork" / "bench.jsonl").exists() else 0
     ran = good.run("bench", "minifork", *LONG, "--context", "512,1024", "--json")
+    if ran.code == 1 and "this machine does other work too" in ran.err:
+        pytest.skip("the machine is too busy for a steady speed, and the bench says so")
     assert ran.code == 0, ran.err
     ((main, *swept),) = json.loads(ran.out)
     assert main["key"]["digest"] == good.artifact("image")["digest"]
@@ -86,7 +88,8 @@ def test_a_kill_leaves_no_container_for_long(
     if number is signal.SIGKILL:
         # Nobody was left to remove them; the next run does so first.
         again = good.run("bench", "minifork", "--runs", "3", "--context", "")
-        assert "passed" in again.err or again.code in {0, 1}
+        assert "10 runs" not in again.err
+        assert "✓ 3 runs, prompt of 2000 tokens" in again.err, again.err
 
 
 def test_a_prompt_that_does_not_fit(good: Checkout, nothing_left: None) -> None:
@@ -106,8 +109,8 @@ def test_a_gpu_that_is_required_and_not_there(verb: str, good: Checkout, nothing
 
 @pytest.mark.parametrize("verb", ["smoke", "bench"])
 def test_a_gpu_that_the_image_is_not_compiled_for(verb: str, good: Checkout, tmp_path: Path) -> None:
-    env = driver_tool(tmp_path / "bin", "GPU-90, 9.0, 580.65.06, NVIDIA H200")
-    ran = good.run(verb, "minifork", "--gpu", **env)
+    path = driver_tool(tmp_path / "bin", "GPU-90, 9.0, 580.65.06, NVIDIA H200")
+    ran = good.run(verb, "minifork", "--gpu", PATH=path)
     assert ran.code == 4, ran.err
     said = " ".join(ran.err.split())
     assert "the image is compiled for 120a-real, this host has NVIDIA H200 (sm_90, driver 580.65.06)" in said
@@ -115,9 +118,9 @@ def test_a_gpu_that_the_image_is_not_compiled_for(verb: str, good: Checkout, tmp
 
 
 def test_an_engine_that_hands_out_no_gpu(good: Checkout, tmp_path: Path) -> None:
-    env = driver_tool(tmp_path / "bin", "GPU-12, 12.0, 580.65.06, NVIDIA GeForce RTX 5090")
-    ran = good.run("smoke", "minifork", "--gpu", **env)
+    path = driver_tool(tmp_path / "bin", "GPU-12, 12.0, 580.65.06, NVIDIA GeForce RTX 5090")
+    ran = good.run("smoke", "minifork", "--gpu", PATH=path)
     assert ran.code == 4, ran.err
     assert "the engine can give a container no GPU" in " ".join(ran.err.split())
-    assert good.run("smoke", "minifork", **env).code == 0
+    assert good.run("smoke", "minifork", PATH=path).code == 0
     assert good.check("gpu")["reason"].startswith("the engine can give a container no GPU")

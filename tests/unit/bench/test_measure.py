@@ -31,6 +31,7 @@ RTX = HostGpu(
     gpu=Gpu(uuid="GPU-12", name="NVIDIA GeForce RTX 5090", capability="12.0", driver="580.65"),
     access=GpuAccess.CDI,
 )
+GONE = "starting a container: cannot join network of a non running container: c1"
 SHORT = Wanted(runs=3, contexts=())
 
 
@@ -93,7 +94,7 @@ def make(tmp_path: Path) -> Make:
         reporter = RecordingReporter()
         kept: list[Record] = []
         loader = Loader(
-            engine=engine, layout=tmp_path / "image", ref="ingot.local/mini:tag", driver_stub=stub,
+            engine=engine, layout=tmp_path / "image", name="mini:tag", driver_stub=stub,
             expect=replace(EXPECT, model=SmokeModel.MINI), work=tmp_path / "work",
         )  # fmt: skip
         bench = Bench(
@@ -161,8 +162,26 @@ def test_the_third_run_that_falls_fails_the_gate(make: Make) -> None:
         "55.0 55.0 11.0 tokens/s at 2000 tokens: fell to 20% at run 3: 55.0 before, 11.0 from there on; "
         "draft acceptance fell at run 3: 47% before, 0% from there on"
     )
+    assert caught.value.hint == "out/mini/bench.jsonl has every run"
     assert caught.value.exit_code == 1
     assert made.kept == list(records), "kept all the same"
+
+
+def test_a_fall_of_the_level_alone_is_looked_at_twice(make: Make) -> None:
+    stays = make(server(55, 55, 55, 11, 11, 11, 11))
+    (record,) = stays.bench.records()
+    assert record.series.speeds == (55, 55, 11, 11, 11, 11)
+    assert record.falls == ("fell to 20% at run 3: 55.0 before, 11.0 from there on",)
+    recovers = make(server(55, 55, 55, 11, 55, 54, 55))
+    (record,) = recovers.bench.records()
+    assert record.series.speeds == (55, 55, 11, 55, 54, 55)
+    assert record.falls == ()
+
+
+def test_a_fall_that_the_drafts_confirm_needs_no_second_look(make: Make) -> None:
+    answers = [answer(55, drafted=300, accepted=142)] * 3 + [answer(11, drafted=300)]
+    (record,) = make(server(answers=answers)).bench.records()
+    assert len(record.series.runs) == 3
 
 
 def test_drafts_that_fail_at_a_longer_prompt_fail_the_gate(make: Make) -> None:
@@ -253,7 +272,7 @@ def test_two_random_layers_are_no_model_to_measure(make: Make) -> None:
         ),
         (
             {"dies": "error: failed to load model\n"},
-            "the server is gone at /health; its last lines:\nerror: failed to load model",
+            f"the server cannot be asked for /health: {GONE}; its last lines:\nerror: failed to load model",
         ),
     ],
 )
@@ -273,7 +292,7 @@ def test_a_server_that_dies_in_a_run(make: Make) -> None:
 
     made = make(Crashes(server(55, 55, 55, 55)))
     assert made.refused(WorkFailed)[0] == (
-        "the server is gone at /completion; its last lines:\nCUDA error: an illegal memory access"
+        f"the server cannot be asked for /completion: {GONE}; its last lines:\nCUDA error: an illegal memory access"
     )
 
 
@@ -349,6 +368,16 @@ def test_noise_that_hides_a_trend_is_said(make: Make) -> None:
     made.bench.records()
     (warning,) = made.reporter.all("warning")
     assert re.fullmatch(r"the noise of single runs is \d\d%: this machine does other work too", warning)
+
+
+def test_a_fall_on_a_busy_machine_says_so(make: Make) -> None:
+    speeds = (60, 50, 62, 48, 61, 20, 24, 19, 25, 20)
+    (record,) = make(
+        server(60, *speeds, *speeds[5:], *speeds[5:]), Wanted(runs=10, contexts=())
+    ).bench.records()
+    with pytest.raises(WorkFailed) as caught:
+        passed("mini", (record,))
+    assert re.match(r"single runs vary by \d\d%: measure again while", caught.value.hint)
 
 
 def test_the_table_is_told_and_ranks_other_images(make: Make) -> None:

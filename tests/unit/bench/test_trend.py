@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from build.bench.series import Series
-from build.bench.trend import _chance, falls, noise
+from build.bench.trend import _chance, doubtful, falls, noise
 from tests.unit.bench.made import drafting, series, timing
 
 STEADY = (55.0, 54.4, 55.3, 54.9, 55.1, 54.7, 55.2, 54.6, 55.0, 54.8)
@@ -125,6 +125,14 @@ def test_drafting_that_ceases_is_acceptance_of_nothing() -> None:
 )
 def test_acceptance_that_does_not(taken: tuple[int, ...]) -> None:
     assert falls(drafting(*taken)) == ()
+
+
+def test_a_fall_of_the_level_alone_is_doubtful() -> None:
+    assert doubtful(series(55, 55, 11))
+    assert doubtful(series(*STEADY[:5], *(40.0,) * 5))
+    assert not doubtful(series(*STEADY)), "no fall"
+    assert not doubtful(series(*(55 * 0.9**place for place in range(10)))), "the order says it too"
+    assert not doubtful(drafting(142, 140, 0)), "the drafts say it"
 
 
 def test_speed_and_acceptance_are_two_reasons() -> None:
