@@ -177,6 +177,12 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure built images over several runs and fail where the speed falls: nox -s bench -- minifork [--model FILE]."""
+    verb(session, "bench")
+
+
+@nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measure the pipeline itself against a bare bake of the same file."""
     verb(session, "benchmarks")

@@ -6,8 +6,11 @@ Calls the stations and decides what need not be done again. No rule of a station
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from build.bench.measure import Bench, Wanted, passed, tell
+from build.bench.record import Record
 from build.doors import store
 from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.build import build_image, find_built, rendered, write_rendered
@@ -20,6 +23,8 @@ from build.publish.model import PushReceipt
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.settings import Namespace
+from build.smoke.gpu import find_gpu, required
+from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, covers, expectations_of, static_report
 from build.wiring import Wiring
@@ -67,12 +72,44 @@ class Road(Wiring):
         with self._alone(recipe, variant) as out:
             return self._image(recipe, variant, out)
 
-    def smoke(self, name: str, *, static: bool = False) -> SmokeReport:
-        """Smoke-test again the image whose artifacts are in out/<name>; `static`: without any engine."""
+    def smoke(self, name: str, *, static: bool = False, gpu: bool = False) -> SmokeReport:
+        """Smoke-test again the image whose artifacts are in out/<name>.
+
+        `static`: without any engine; `gpu` requires the checks on a GPU too.
+        """
         out = self.settings.out / name
         with store.locked(out / ".lock"):
             plan, built = self._made(name)
-            return self._static(plan, built, out) if static else self._smoke(plan, built, out).report
+            return self._static(plan, built, out) if static else self._smoke(plan, built, out, gpu=gpu).report
+
+    def bench(self, name: str, wanted: Wanted, *, gpu: bool = False) -> tuple[Record, ...]:
+        """Measure the image whose artifacts are in out/<name>; `gpu` requires that it is measured on one."""
+        out = self.settings.out / name
+        with store.locked(out / ".lock"):
+            plan, built = self._made(name)
+            found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
+            if gpu:
+                required(found)
+            bench = Bench(
+                plan=plan,
+                built=built,
+                loader=Loader(
+                    engine=self.containers,
+                    layout=out / "image",
+                    name=f"{plan.recipe.name}:{plan.tag}",
+                    expect=expectations_of(plan),
+                    driver_stub=self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
+                    work=self.settings.cache / "smoke",
+                ),
+                gpu=found,
+                wanted=wanted,
+                reporter=self.reporter,
+                keep=partial(store.append_line, out / "bench.jsonl"),
+            )
+            records = bench.records()
+        known = [store.read_lines(path, Record) for path in sorted(self.settings.out.glob("*/bench.jsonl"))]
+        tell(records, tuple(one for records in known for one in records), self.reporter)
+        return passed(name, records)
 
     def push(self, name: str) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
@@ -184,7 +221,10 @@ class Road(Wiring):
             raise WorkFailed(message, hint=made_by)
         return plan, built
 
-    def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
+    def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path, *, gpu: bool = False) -> VerifiedImage:
+        found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
+        if gpu:
+            self.reporter.note(f"{plan.name}: GPU {required(found)}")
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
         for name in ("smoke.json", "help.json"):
             (out / name).unlink(missing_ok=True)
@@ -196,6 +236,8 @@ class Road(Wiring):
             engine=self.containers,
             reporter=self.reporter,
             work=self.settings.cache / "smoke",
+            gpu=found,
+            gpu_required=gpu,
         ).smoke()
         # The report last: where it is, the help is there too.
         if smoked.help:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from build.doors.effects import ContainerSpec, EngineInfo, LoadedImage, RunResult, Usage
+from build.doors.effects import ContainerSpec, EngineInfo, GpuAccess, LoadedImage, RunResult, Usage
 from build.doors.progress import BuildEvent
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
@@ -275,6 +275,10 @@ class Server:
     """The kernel killed it for memory before it served."""
     hangs: tuple[str, ...] = ()
     """Flags with which it neither starts nor ends."""
+    tokenizer: bool = False
+    """It has /tokenize, and a word is a token."""
+    posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Path and body of each POST."""
 
     def refusal(self, args: tuple[str, ...]) -> str:
         """Say what the parser does not take; empty where it takes everything."""
@@ -330,11 +334,22 @@ class Server:
         if path == "/health":
             return (0, '{"status":"ok"}', "") if self.healthy else (22, "", "curl: (22) error: 503")
         if "--data" in args:
-            request = json.loads(args[args.index("--data") + 1])
-            return 0, json.dumps(self.answers.pop(0) if self.answers else _right(request)), ""
+            return self._answer(path, json.loads(args[args.index("--data") + 1]))
         if path in self.pages:
             return 0, self.pages[path], ""
         return 22, "", "curl: (22) The requested URL returned error: 404"
+
+    def _answer(self, path: str, body: dict[str, Any]) -> tuple[int, str, str]:
+        self.posted.append((path, body))
+        if path == "/tokenize":
+            if not self.tokenizer:
+                return 22, "{}", "curl: (22) The requested URL returned error: 404"
+            return 0, json.dumps({"tokens": list(range(len(body["content"].split())))}), ""
+        if not self.answers and {"max_tokens", "grammar"} & set(body):
+            return 0, json.dumps(_right(body)), ""
+        if not self.answers:
+            return 52, "", "curl: (52) Empty reply from server"
+        return 0, json.dumps(self.answers.pop(0)), ""
 
 
 def _right(request: dict[str, Any]) -> dict[str, Any]:
@@ -386,6 +401,14 @@ class FakeContainer:
         )  # fmt: skip
 
 
+def _content(word: str, spec: ContainerSpec) -> str:
+    """Read the file of curl's `@file` where the container sees it."""
+    for mount in spec.mounts:
+        if word.startswith(f"@{mount.target}/"):
+            return (mount.source / word.removeprefix(f"@{mount.target}/")).read_text()
+    return word
+
+
 @dataclass
 class FakeEngine:
     """A container engine in memory whose every image holds the same server. Keeps each spec that it was given."""
@@ -393,13 +416,16 @@ class FakeEngine:
     server: Server
     lost: bool = False
     """It does not answer any more."""
+    gpu_access: GpuAccess = GpuAccess.NONE
     specs: list[ContainerSpec] = field(default_factory=list)
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
 
     def info(self) -> EngineInfo:
         self._answer()
-        return EngineInfo(version="0", architecture="x86_64", containerd_store=True, cpus=2, memory=1 << 33)
+        return EngineInfo(
+            version="0", architecture="x86_64", containerd_store=True, cpus=2, memory=1 << 33, gpu_access=self.gpu_access
+        )  # fmt: skip
 
     def load(self, layout: Path, ref: str) -> LoadedImage:
         self._answer()
@@ -453,7 +479,8 @@ class FakeEngine:
             raise WorkFailed(message)
         lines = container.spec.args[0].splitlines()
         if len(lines) == 1:
-            container.exit_code, container.stdout, container.stderr = self.server.ask(shlex.split(lines[0]))
+            words = [_content(word, container.spec) for word in shlex.split(lines[0])]
+            container.exit_code, container.stdout, container.stderr = self.server.ask(words)
             return
         # Many clients at once: each writes its answer into a file; the files are printed when all are there.
         clients = [shlex.split(line.removesuffix("&")) for line in lines if line.startswith("curl ")]

@@ -11,7 +11,8 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Ulimit
 from docker.types import Mount as BindMount
 
-from build.doors.effects import ContainerSpec, RunResult, Usage
+from build.doors.effects import ContainerSpec, GpuAccess, RunResult, Usage
+from build.doors.gpuaccess import request_for
 from build.doors.watch import Sample, Watch, sample_of
 from build.errors import WorkFailed
 
@@ -164,7 +165,7 @@ def remove(container: Container) -> None:
             return
 
 
-def options(spec: ContainerSpec) -> dict[str, Any]:
+def options(spec: ContainerSpec, access: GpuAccess = GpuAccess.NONE) -> dict[str, Any]:
     """Translate a spec into the SDK's words."""
     return {
         "entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
@@ -192,6 +193,6 @@ def options(spec: ContainerSpec) -> dict[str, Any]:
         # The watch reads what is printed; nothing of it goes to the engine's disk.
         "log_config": LogConfig(type="none"),
         "labels": dict(spec.labels),
-        "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if spec.gpus else None,
+        "device_requests": [DeviceRequest(**request_for(access))] if spec.gpus else None,
         "detach": True,
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -14,6 +15,7 @@ __all__ = [
     "Engine",
     "EngineHandle",
     "EngineInfo",
+    "GpuAccess",
     "LoadedImage",
     "Mount",
     "Reporter",
@@ -183,6 +185,16 @@ class LoadedImage:
     """Which digest of the layout the id equals; it depends on the engine's store."""
 
 
+class GpuAccess(StrEnum):
+    """How an engine hands a GPU to a container."""
+
+    CDI = "cdi"
+    """`--device nvidia.com/gpu=all`: the engine reads the device's description itself."""
+    RUNTIME = "nvidia"
+    """`--gpus all`: NVIDIA's own runtime does."""
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """What an engine says of itself."""
@@ -192,6 +204,7 @@ class EngineInfo:
     containerd_store: bool
     cpus: int
     memory: int
+    gpu_access: GpuAccess = GpuAccess.NONE
 
 
 class Engine(Protocol):

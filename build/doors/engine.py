@@ -13,7 +13,8 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from build.doors.container import Running, options, refuse_volumes, remove, watched
-from build.doors.effects import ContainerSpec, EngineHandle, EngineInfo, LoadedImage, RunResult
+from build.doors.effects import ContainerSpec, EngineHandle, EngineInfo, GpuAccess, LoadedImage, RunResult
+from build.doors.gpuaccess import access_of
 from build.doors.layouttar import layout_digests, layout_stream
 from build.errors import IngotError, Unreachable, WorkFailed
 
@@ -72,6 +73,7 @@ class DockerEngine:
             containerd_store=status.get("driver-type", "").startswith(_SNAPSHOTTER),
             cpus=said.get("NCPU", 0),
             memory=said.get("MemTotal", 0),
+            gpu_access=access_of(said, local=self._handle.docker_host.startswith("unix://")),
         )
 
     def load(self, layout: Path, ref: str) -> LoadedImage:
@@ -120,9 +122,12 @@ class DockerEngine:
     @contextmanager
     def started(self, spec: ContainerSpec) -> Iterator[Running]:
         """Start a container for the block; it is removed however the block ends."""
+        access = self.info().gpu_access if spec.gpus else GpuAccess.NONE
         with ExitStack() as at_last:
             with self._asking(f"creating a container of {spec.image}"):
-                container = self._client.containers.create(spec.image, list(spec.args), **options(spec))
+                container = self._client.containers.create(
+                    spec.image, list(spec.args), **options(spec, access)
+                )
             try:
                 with self._asking(f"starting a container of {spec.image}"):
                     refuse_volumes(container, spec)

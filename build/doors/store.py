@@ -17,11 +17,13 @@ from build.errors import BadRequest
 from build.recipe.refs import Commit, Digest
 
 __all__ = [
+    "append_line",
     "canonical_json",
     "discard",
     "locked",
     "read_artifact",
     "read_known",
+    "read_lines",
     "replace_dir",
     "sha256_file",
     "sha256_text",
@@ -117,6 +119,25 @@ def read_known(path: Path, kind: type[T]) -> T | None:
         return _structure(path.read_bytes(), kind)
     except (FileNotFoundError, BaseValidationError, ValueError):
         return None
+
+
+def append_line(path: Path, value: object) -> None:
+    """Add a dataclass as one line of JSON. The file is written anew and renamed: a kill leaves no half line behind."""
+    with locked(path.with_name(f".{path.name}.lock")):
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        before += "\n" if before and not before.endswith("\n") else ""
+        write_text(path, f"{before}{json.dumps(to_data(value), ensure_ascii=False)}\n")
+
+
+def read_lines(path: Path, kind: type[T]) -> tuple[T, ...]:
+    """Read what `append_line` wrote; lines of another version of the pipeline are passed over."""
+    found: list[T] = []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            found.append(_structure(line, kind))
+        except (BaseValidationError, ValueError):
+            continue
+    return tuple(found)
 
 
 def discard(path: Path) -> None:

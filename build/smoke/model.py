@@ -128,14 +128,21 @@ class SmokeReport:
         return tuple(check.name for check in self.checks if check.outcome is Outcome.FAILED)
 
     @classmethod
-    def of(cls, built: BuiltImage, expect: Expectations, checks: tuple[CheckResult, ...]) -> Self:
-        """Sum up the checks of an image."""
+    def of(
+        cls,
+        built: BuiltImage,
+        expect: Expectations,
+        checks: tuple[CheckResult, ...],
+        *,
+        also: tuple[str, ...] = (),
+    ) -> Self:
+        """Sum up the checks of an image; `also` names checks that are required this time."""
         return cls(
             digest=built.digest,
             config_digest=built.config_digest,
             outcome=_verdict(checks),
             expectations=identify(expect),
-            required=expect.required,
+            required=(*expect.required, *also),
             checks=checks,
         )
 

@@ -1,38 +1,28 @@
 """Image to verdict: static proofs from the layout, then the running ones, one report. Wires the checks to the engine."""
 
 import platform
-import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from build.doors import process, store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Engine, Reporter
-from build.errors import IngotError, WorkFailed
+from build.errors import Unavailable, WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
-from build.smoke import gguf, minimodel
 from build.smoke.clihelp import ImageHelp
+from build.smoke.gpu import HostGpu, NoGpu
+from build.smoke.loaded import Loader
 from build.smoke.model import CheckResult, Expectations, Outcome, SmokeReport, identify, objection
 from build.smoke.running import suite as running
-from build.smoke.running.broken_model import write_broken
-from build.smoke.running.image import LABEL, RunningImage
+from build.smoke.running.image import RunningImage
 from build.smoke.running.suite import Ran
 from build.smoke.static import suite as static
 
-__all__ = [
-    "SmokeRun",
-    "Smoked",
-    "covers",
-    "expectations_of",
-    "gpu_missing",
-    "run_static",
-    "static_report",
-]
+__all__ = ["SmokeRun", "Smoked", "covers", "expectations_of", "run_static", "static_report"]
 
 _TELLING = 6
 """A shorter word stands in many files by chance."""
@@ -76,23 +66,6 @@ def covers(report: SmokeReport | None, built: BuiltImage, expect: Expectations) 
     return report is not None and report.expectations == identify(expect) and not objection(built, report)
 
 
-def gpu_missing(architectures: tuple[str, ...]) -> str:
-    """Say why this host cannot run the image's kernels; empty where it can."""
-    try:
-        listing = process.run(
-            ("nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"), timeout_s=20
-        )
-    except IngotError:
-        return "no NVIDIA GPU on this host (nvidia-smi does not answer)"
-    there = {line.strip().replace(".", "") for line in listing.stdout.splitlines() if line.strip()}
-    if not there:
-        return "no NVIDIA GPU on this host (nvidia-smi lists none)"
-    wanted = {name.removesuffix("-real").removesuffix("-virtual").rstrip("af") for name in architectures}
-    if there & wanted:
-        return ""
-    return f"the GPUs of this host (sm_{', sm_'.join(sorted(there))}) are none of sm_{', sm_'.join(sorted(wanted))}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Smoked:
     """What a smoke test leaves: the report, and the help of the image where it could be read."""
@@ -112,12 +85,15 @@ class SmokeRun:
     engine: Engine
     reporter: Reporter
     work: Path
+    gpu: HostGpu | NoGpu
+    gpu_required: bool = False
+    """Its check must have passed: a report that skips it passes no image on."""
 
     def smoke(self) -> Smoked:
         """Run every check.
 
         Raises:
-            Unavailable: the engine went away; that is no verdict on the image.
+            Unavailable: the engine went away, or gives no GPU where one is required; that is no verdict on the image.
         """
         expect = expectations_of(self.plan)
         # Both at once: one is Python reading layers, the other mostly waits for containers.
@@ -128,33 +104,31 @@ class SmokeRun:
             step.verdict(_count(results))
         _say(results, self.reporter)
         listed = ImageHelp(digest=self.built.digest, flags=ran.flags) if ran.flags else None
-        return Smoked(report=SmokeReport.of(self.built, expect, results), help=listed)
+        also = (running.GPU,) if self.gpu_required else ()
+        return Smoked(report=SmokeReport.of(self.built, expect, results, also=also), help=listed)
 
     def running(self, expect: Expectations) -> Ran:
-        """Load the image and run the checks that run it. Containers of an earlier, killed run are removed first."""
-        # One smoke test at a time below one cache: whatever carries this label and still runs was left by a kill.
-        run_id = store.sha256_text(str(self.work.resolve()))[:12]
-        with store.locked(self.work / ".lock"):
-            self.engine.sweep(f"{LABEL}={run_id}")
-            return self._loaded(expect, run_id)
+        """Load the image and run the checks that run it."""
+        loader = Loader(
+            engine=self.engine,
+            layout=self.layout,
+            name=f"{self.plan.recipe.name}:{self.plan.tag}",
+            expect=expect,
+            driver_stub=self.driver_stub,
+            work=self.work,
+        )
+        with loader.loaded() as image:
+            return self._checked(image)
 
-    def _loaded(self, expect: Expectations, run_id: str) -> Ran:
-        loaded = self.engine.load(self.layout, f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}")
-        self.work.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.work) as scratch:
-            image = RunningImage(
-                engine=self.engine,
-                image=loaded.ref,
-                expect=expect,
-                driver_stub=_readable(self.driver_stub, Path(scratch)),
-                model=_model(expect.model, _folder(Path(scratch), "model")),
-                run_id=run_id,
-            )
-            try:
-                return running.run_running(image, gpu=_no_gpu(image))
-            finally:
-                self.engine.sweep(f"{LABEL}={run_id}")
-                self.engine.remove_image(loaded.ref)
+    def _checked(self, image: RunningImage) -> Ran:
+        """Run the running checks, on the GPU too where the engine really hands it out."""
+        if isinstance(self.gpu, NoGpu):
+            return running.run_running(image, gpu=self.gpu.reason)
+        image = replace(image, device=self.gpu.gpu.uuid)
+        refused = _no_gpu(replace(image, gpu=True))
+        if refused and self.gpu_required:
+            raise Unavailable(refused, hint="`nvidia-ctk` sets an engine up for GPUs")
+        return running.run_running(image, gpu=refused, on=str(self.gpu))
 
 
 def static_report(
@@ -209,43 +183,12 @@ def _say(results: tuple[CheckResult, ...], reporter: Reporter) -> None:
 
 
 def _no_gpu(image: RunningImage) -> str:
-    """Say why the checks are not run on a GPU: none that fits, or an engine that cannot hand it to a container."""
-    if reason := gpu_missing(image.expect.architectures):
-        return reason
+    """Say why the engine's containers do not get the GPU that it has; empty where they do."""
     try:
-        replace(image, gpu=True).run("--version")
+        image.run("--version")
     except WorkFailed as error:
         return f"this engine cannot give a container the GPU: {error.message}"
     return ""
-
-
-def _folder(scratch: Path, name: str) -> Path:
-    """Make a folder that the container's user, who is nobody on this host, can read."""
-    scratch.chmod(0o755)
-    folder = scratch / name
-    folder.mkdir()
-    folder.chmod(0o755)
-    return folder
-
-
-def _readable(stub: Path, scratch: Path) -> Path:
-    copy = _folder(scratch, "driver") / stub.name
-    shutil.copyfile(stub, copy)
-    copy.chmod(0o755)
-    return copy
-
-
-def _model(kind: SmokeModel, folder: Path) -> Path | None:
-    if kind is SmokeModel.NONE:
-        return None
-    path = folder / ("tiny.mini" if kind is SmokeModel.MINI else "tiny.gguf")
-    if kind is SmokeModel.MINI:
-        path.write_bytes(minimodel.generate().to_bytes())
-    else:
-        gguf.write_llama(path)
-    path.chmod(0o644)
-    write_broken(path)
-    return path
 
 
 def _host_words() -> tuple[str, ...]:

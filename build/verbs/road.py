@@ -38,10 +38,16 @@ def add(verbs: Verbs) -> None:
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
         )
     test = verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
-    test.add_argument(
+    only = test.add_mutually_exclusive_group()
+    only.add_argument(
         "--static",
         action="store_true",
         help="only what the image's files alone can prove; no engine is needed",
+    )
+    only.add_argument(
+        "--gpu",
+        action="store_true",
+        help="the checks on a GPU are required: without one that the image is compiled for nothing is run",
     )
     verbs.add_for_recipes(
         "push",
@@ -74,7 +80,7 @@ def _smoke(arguments: argparse.Namespace, settings: Settings, console: Console) 
     from build.road import Road
 
     road = Road(settings=settings, reporter=console)
-    call = partial(road.smoke, static=arguments.static)
+    call = partial(road.smoke, static=arguments.static, gpu=arguments.gpu)
     return each(
         ((name, partial(call, name)) for name in finished(arguments, settings, "image.json")), console
     )

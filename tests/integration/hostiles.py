@@ -19,6 +19,7 @@ from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
 from build.settings import Settings
+from build.smoke.gpu import NoGpu
 from build.smoke.model import CheckResult, Expectations
 from build.smoke.run import SmokeRun, expectations_of
 from build.smoke.running.image import LABEL
@@ -71,7 +72,7 @@ class Hostile:
         with DockerEngine(self.handle) as engine:
             run = SmokeRun(
                 plan=self.plan, built=built, layout=layout, driver_stub=self.stub, engine=engine,
-                reporter=reporter, work=work / "smoke",
+                reporter=reporter, work=work / "smoke", gpu=NoGpu(reason="no GPU"),
             )  # fmt: skip
             begun = time.monotonic()
             checks = run.smoke().report.checks if whole else run.running(expect).checks

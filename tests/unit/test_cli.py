@@ -179,6 +179,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("push",), 3, "has smoke.json"),
         (("smoke",), 3, "has image.json"),
         (("smoke", "minifork"), 2, "plan.json does not exist"),
+        (("bench",), 3, "has image.json"),
+        (("bench", "minifork"), 2, "plan.json does not exist"),
+        (
+            ("bench", "minifork", "--arguments", "'open"),
+            2,
+            "--arguments cannot be read: No closing quotation",
+        ),
         (("push", "minifork"), 2, "INGOT_REGISTRY is not set: nowhere to push to"),
     ],
 )
@@ -207,7 +214,18 @@ def test_a_wrong_setting_ends_with_2(
     assert f"{name} is '{value}'" in err
 
 
-@pytest.mark.parametrize("words", [["nonsense"], [], ["build", "--nonsense"], ["engine", "explode"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nonsense"],
+        [],
+        ["build", "--nonsense"],
+        ["engine", "explode"],
+        ["bench", "--runs", "0"],
+        ["bench", "--context", "512,x"],
+        ["bench", "--warm-ups", "-1"],
+    ],
+)
 def test_an_unknown_word_ends_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(words)

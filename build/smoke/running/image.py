@@ -36,9 +36,14 @@ class RunningImage:
     """A stub libcuda.so.1, mounted at test time only, and only where the recipe links the driver."""
     model: Path | None
     """A tiny generated model, or None where the recipe is tested without one."""
+    beside_model: tuple[Path, ...] = ()
+    """Further files that the server sees beside the model."""
     run_id: str
+    memory: int = limits.SERVER_MEMORY
     gpu: bool = False
     """Run on this host's GPU with its real driver instead of the stub."""
+    device: str = ""
+    """UUID of the GPU that the server sees; hosts have others beside it that the kernels are not compiled for."""
 
     until: float = math.inf
     """When the test as a whole has taken too long, by the clock."""
@@ -59,8 +64,11 @@ class RunningImage:
         if self.expect.driver is Driver.LINKED and not self.gpu:
             mounts.append(Mount(source=self.driver_stub.parent, target=_STUB))
             env = (("LD_LIBRARY_PATH", _STUB),)
+        if self.gpu and self.device:
+            env = (("CUDA_VISIBLE_DEVICES", self.device),)
         if self.model:
-            mounts.append(Mount(source=self.model.parent, target=_MODEL))
+            files = (self.model, *self.beside_model)
+            mounts += (Mount(source=file, target=f"{_MODEL}/{file.name}") for file in files)
         return ContainerSpec(
             image=self.image,
             args=args,
@@ -70,7 +78,7 @@ class RunningImage:
             mounts=tuple(mounts),
             tmpfs=(("/tmp", f"rw,noexec,nosuid,nodev,size={limits.TMP_BYTES}"),),  # noqa: S108  (the container's)
             shm=limits.SHM_BYTES,
-            memory=limits.SERVER_MEMORY,
+            memory=self.memory,
             pids=limits.PROCESSES,
             log_bytes=limits.LOG_BYTES,
             labels=((LABEL, self.run_id),),
@@ -82,14 +90,23 @@ class RunningImage:
         """Run the entrypoint to its end."""
         return self.engine.run_once(self.spec(*args, timeout_s=timeout_s))
 
-    def beside(self, container: str, script: str, timeout_s: float = limits.CHECK_S) -> RunResult:
+    def beside(
+        self,
+        container: str,
+        script: str,
+        timeout_s: float = limits.CHECK_S,
+        *,
+        mounts: tuple[Mount, ...] = (),
+    ) -> RunResult:
         """Run a shell script in a fresh container inside another's network namespace: the only network there is."""
+        usual = self.spec(timeout_s=timeout_s)
         spec = replace(
-            self.spec(timeout_s=timeout_s),
+            usual,
             entrypoint=("/bin/sh", "-c"),
             args=(script,),
             env=(),
             network=f"container:{container}",
+            mounts=(*usual.mounts, *mounts),
             memory=limits.PROBE_MEMORY,
             gpus=False,
         )

@@ -8,11 +8,13 @@ from build.smoke.running.session import ServerCheck, Session
 from build.smoke.running.words import fate, tail
 from build.smoke.static.image import Verdict
 
-__all__ = ["CHECKS", "endpoints", "health", "sigterm"]
+__all__ = ["CHECKS", "FELL_BACK", "ON_GPU", "endpoints", "health", "sigterm"]
 
 _HEALTH_S = 60
 _ROUND_S = 5
 _STOP_S = 10.0
+FELL_BACK: Final = ("no usable GPU found", "failed to initialize CUDA", "the GPU cannot run this model")
+"""What llama.cpp and its forks log when they go on with the CPU; to a client they look well."""
 
 
 def health(session: Session) -> Verdict:
@@ -76,6 +78,15 @@ def sigterm(session: Session) -> Verdict:
     return Verdict(findings=(), detail={"exit": result.exit_code})
 
 
+def on_gpu(session: Session) -> Verdict:
+    """Look through the server's log for the words with which it gave the GPU up."""
+    lines = session.container.logs().splitlines()
+    gave_up = [line for line in lines if any(words in line for words in FELL_BACK)]
+    if not gave_up:
+        return Verdict(findings=())
+    return Verdict(findings=(f"the server ran on the CPU: {tail(chr(10).join(gave_up), 3)}",))
+
+
 CHECKS: Final[tuple[ServerCheck, ...]] = (
     ServerCheck(
         name="health",
@@ -102,3 +113,10 @@ CHECKS: Final[tuple[ServerCheck, ...]] = (
     ),
 )
 """In the order in which one server process goes through them."""
+
+ON_GPU: Final = ServerCheck(
+    name="on GPU",
+    protects="The server starts on a host with a GPU and computes on the CPU.",
+    run=on_gpu,
+)
+"""Asked last, where the others are run on a GPU."""

@@ -47,8 +47,8 @@ class Ran:
     flags: tuple[HelpFlag, ...] = ()
 
 
-def run_running(image: RunningImage, *, gpu: str) -> Ran:
-    """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one."""
+def run_running(image: RunningImage, *, gpu: str, on: str = "") -> Ran:
+    """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one: `on`."""
     image = replace(image, until=image.clock() + WHOLE_S)
     read = helptext.Read(verdict=Verdict(findings=()))
 
@@ -67,7 +67,7 @@ def run_running(image: RunningImage, *, gpu: str) -> Ran:
     if gpu:
         results.append(CheckResult(name=GPU, outcome=Outcome.SKIPPED, reason=gpu))
     else:
-        results.append(_timed(GPU, lambda: _on_gpu(image)))
+        results.append(_timed(GPU, lambda: _on_gpu(image, on)))
     return Ran(checks=tuple(results), flags=read.flags)
 
 
@@ -77,16 +77,16 @@ def _broken_model(image: RunningImage) -> CheckResult:
     return _timed("broken_model", lambda: broken_model.check(image))
 
 
-def _server(image: RunningImage) -> list[CheckResult]:
+def _server(image: RunningImage, checks: tuple[ServerCheck, ...] = server.CHECKS) -> list[CheckResult]:
     results: list[CheckResult] = []
     try:
         with session(image) as started:
-            results += (_asked(check, started) for check in server.CHECKS)
+            results += (_asked(check, started) for check in checks)
     except Unavailable:
         raise
     except IngotError as error:
         done = {result.name for result in results}
-        missing = [check.name for check in server.CHECKS if check.name not in done]
+        missing = [check.name for check in checks if check.name not in done]
         results += [
             CheckResult(name=name, outcome=Outcome.FAILED, reason=plain(error.message)) for name in missing
         ]
@@ -101,10 +101,12 @@ def _asked(check: ServerCheck, started: Session) -> CheckResult:
     return _timed(check.name, lambda: check.run(started))
 
 
-def _on_gpu(image: RunningImage) -> Verdict:
+def _on_gpu(image: RunningImage, on: str) -> Verdict:
     """The same server checks with the host's own driver and GPU."""
-    failed = [result for result in _server(replace(image, gpu=True)) if result.outcome is Outcome.FAILED]
-    return Verdict(findings=tuple(f"{result.name}: {result.reason}" for result in failed))
+    results = _server(replace(image, gpu=True), (*server.CHECKS, server.ON_GPU))
+    failed = [result for result in results if result.outcome is Outcome.FAILED]
+    findings = tuple(f"{result.name}: {result.reason}" for result in failed)
+    return Verdict(findings=findings, detail={"on": on} if on else {})
 
 
 def _skipped(name: str, reason: str) -> CheckResult:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from build.doors.container import options as options_of
-from build.doors.effects import ContainerSpec, EngineHandle, Mount
+from build.doors.effects import ContainerSpec, EngineHandle, GpuAccess, Mount
 from build.doors.engine import DockerEngine
 from build.doors.layouttar import layout_digests, layout_stream
 from build.errors import Unreachable, WorkFailed
@@ -84,6 +84,17 @@ def test_the_defaults_of_a_container_are_strict() -> None:
     assert options["mounts"] == [{"Target": "/b", "Source": "/a", "Type": "bind", "ReadOnly": True}]
     assert options["device_requests"] is None
     assert options["entrypoint"] is None
+
+
+@pytest.mark.parametrize(
+    ("access", "driver", "ids", "count"),
+    [(GpuAccess.CDI, "cdi", ["nvidia.com/gpu=all"], 0), (GpuAccess.RUNTIME, "nvidia", [], -1)],
+)
+def test_a_gpu_is_asked_for_in_the_engines_way(
+    access: GpuAccess, driver: str, ids: list[str], count: int
+) -> None:
+    (request,) = options_of(ContainerSpec(image="x", gpus=True), access)["device_requests"]
+    assert (request["Driver"], request["DeviceIDs"], request["Count"]) == (driver, ids, count)
 
 
 def test_an_engine_that_is_not_there(tmp_path: Path) -> None:

@@ -152,3 +152,38 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     assert process.exitcode == 9
     with store.locked(tmp_path / "lock"):
         pass
+
+
+def test_lines_are_added_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    assert store.read_lines(path, Artifact) == ()
+    other = Artifact(name="b", inner=VALUE.inner)
+    store.append_line(path, VALUE)
+    store.append_line(path, other)
+    assert store.read_lines(path, Artifact) == (VALUE, other)
+    assert path.read_text().count("\n") == 2
+    assert [file.name for file in tmp_path.iterdir() if ".part" in file.name] == []
+
+
+def test_a_line_of_another_version_is_passed_over_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text('{"old": 1}\nhalf a line')
+    store.append_line(path, VALUE)
+    assert store.read_lines(path, Artifact) == (VALUE,)
+    assert path.read_text().startswith('{"old": 1}\nhalf a line\n{')
+
+
+def append_many(path: Path, name: str) -> None:
+    for number in range(20):
+        store.append_line(path, Artifact(name=f"{name}{number}", inner=VALUE.inner))
+
+
+def test_two_that_append_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    both = [threading.Thread(target=append_many, args=(path, name)) for name in "ab"]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    names = {one.name for one in store.read_lines(path, Artifact)}
+    assert names == {f"{name}{number}" for name in "ab" for number in range(20)}

@@ -84,6 +84,17 @@ def test_a_report_needs_checks() -> None:
             SmokeReport.of(BUILT, EXPECTED, checks)
 
 
+def test_what_is_required_this_time_is_required_of_the_image_too() -> None:
+    report = SmokeReport.of(BUILT, EXPECTED, (PASSED, SKIPPED), also=("gpu",))
+    assert report.required == ("closure", "gpu")
+    assert report.expectations == identify(EXPECTED), "still an answer to the plan's expectations"
+    with pytest.raises(SmokeFailed) as caught:
+        VerifiedImage(built=BUILT, report=report)
+    assert caught.value.message == (
+        "minifork+no-vmm: the required check 'gpu' was skipped: no GPU on this host"
+    )
+
+
 def test_a_proven_image_is_verified() -> None:
     report = SmokeReport.of(BUILT, EXPECTED, (PASSED, SKIPPED))
     assert VerifiedImage(built=BUILT, report=report).built is BUILT

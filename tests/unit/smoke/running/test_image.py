@@ -11,19 +11,21 @@ def test_the_stub_is_mounted_only_where_the_driver_is_linked() -> None:
     linked = running_image(good_server()).spec("--x")
     assert linked.mounts == (
         Mount(source=Path("/stubs/driver"), target="/ingot/driver"),
-        Mount(source=Path("/models"), target="/ingot/model"),
+        Mount(source=Path("/models/tiny.mini"), target="/ingot/model/tiny.mini"),
     )
     assert linked.env == (("LD_LIBRARY_PATH", "/ingot/driver"),)
     none = running_image(good_server(), driver=Driver.NONE).spec("--x")
-    assert [mount.target for mount in none.mounts] == ["/ingot/model"]
+    assert [mount.target for mount in none.mounts] == ["/ingot/model/tiny.mini"]
     assert none.env == ()
 
 
 def test_a_real_gpu_takes_the_stubs_place() -> None:
-    spec = replace(running_image(good_server()), gpu=True).spec()
-    assert spec.gpus
-    assert [mount.target for mount in spec.mounts] == ["/ingot/model"]
-    assert spec.env == ()
+    image = replace(running_image(good_server()), gpu=True)
+    assert image.spec().gpus
+    assert [mount.target for mount in image.spec().mounts] == ["/ingot/model/tiny.mini"]
+    assert image.spec().env == ()
+    assert replace(image, device="GPU-12").spec().env == (("CUDA_VISIBLE_DEVICES", "GPU-12"),)
+    assert replace(image, device="GPU-12", gpu=False).spec().env == (("LD_LIBRARY_PATH", "/ingot/driver"),)
 
 
 def test_every_container_is_labelled_and_has_no_network() -> None:
@@ -50,6 +52,13 @@ def test_placeholders_are_filled_in() -> None:
     image = running_image(good_server())
     assert image.arguments(("{model}", "x{port}y", "--z")) == ("/ingot/model/tiny.mini", "x8080y", "--z")
     assert replace(image, model=None).arguments(("{model}",)) == ("/nonexistent",)
+
+
+def test_files_beside_the_model_are_seen_beside_it() -> None:
+    spec = replace(
+        running_image(good_server(), driver=Driver.NONE), beside_model=(Path("/d/draft.mini"),)
+    ).spec()
+    assert [mount.target for mount in spec.mounts] == ["/ingot/model/tiny.mini", "/ingot/model/draft.mini"]
 
 
 def test_the_tail_is_the_last_lines() -> None:

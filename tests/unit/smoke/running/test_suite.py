@@ -46,6 +46,30 @@ def test_a_fitting_gpu_runs_the_server_again() -> None:
     assert [spec.gpus for spec in servers] == [False, True]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "warning: no usable GPU found, --gpu-layers option will be ignored",
+        "ggml_cuda_init: failed to initialize CUDA: no CUDA-capable device is detected",
+        "warning: the GPU cannot run this model, the CPU will: no kernel for f16 and dim 63",
+    ],
+)
+def test_a_server_that_falls_back_to_the_cpu_has_not_passed(line: str) -> None:
+    class FallsBack(FakeEngine):
+        def _start(self, container: FakeContainer) -> None:
+            self.server.log = f"build: 42\n{line}\nlistening\n" if self.specs[-1].gpus else "listening\n"
+            super()._start(container)
+
+    found = outcomes(running_image(FallsBack(good_server())), gpu="")
+    assert found["health"] == PASSED
+    assert found[GPU] == (Outcome.FAILED, f"on GPU: the server ran on the CPU: {line}")
+
+
+def test_the_gpu_that_was_used_is_in_the_report() -> None:
+    results = run_running(running_image(good_server()), gpu="", on="an RTX, through CDI").checks
+    assert {one.name: one.detail for one in results}[GPU] == {"on": "an RTX, through CDI"}
+
+
 def test_a_fault_on_the_gpu_alone_is_found() -> None:
     class BrokenOnGpu(FakeEngine):
         def _start(self, container: FakeContainer) -> None:
