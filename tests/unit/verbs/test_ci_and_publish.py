@@ -91,3 +91,25 @@ def test_runs_that_stopped_end_with_1(capsys: pytest.CaptureFixture[str], tmp_pa
     assert found["error"].startswith("no successful run within 6 days: buun since ")
     assert "exit 1: the work failed" in err
     assert main(["overdue", "minifork", "--state", state, "--days", "6"]) == 0
+
+
+@pytest.mark.parametrize("verb", ["history", "rollback", "matrix", "overdue", "ccache"])
+def test_the_help_of_a_verb_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([verb, "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert len(text.split("\n\n")[1].split()) >= 4
+    assert "--json" in text
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert f"    {verb} " in capsys.readouterr().out
+
+
+def test_without_a_toolchain_there_is_no_compile_cache_to_carry(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INGOT_CACHE", str(tmp_path))
+    code, found, err = answer(capsys, "ccache", "keep", "--json")
+    assert (code, found) == (0, [])
+    assert "no toolchain of CUDA 13.0 is here: nothing was compiled with it" in err
