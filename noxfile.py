@@ -117,6 +117,12 @@ def push(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Write the pages of built images again: report.md, report.html, junit.xml."""
+    verb(session, "report")
+
+
+@nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Refresh the committed locks: wheels of the toolchains, base digests."""
     verb(session, "pins")

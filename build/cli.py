@@ -13,7 +13,7 @@ from build.doors.console import Console
 from build.errors import BadRecipes, IngotError, WorkFailed
 from build.settings import from_env
 from build.several import SeveralFailed
-from build.verbs import house, road
+from build.verbs import house, report, road
 from build.verbs.group import Handler, Verbs
 
 __all__ = ["main"]
@@ -94,6 +94,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = Verbs(parser)
-    for group in (road, house):
+    for group in (road, report, house):
         group.add(verbs)
     return parser

@@ -19,6 +19,7 @@ from build.plan.plan import Places, make_plan, unpinned
 from build.publish.model import PushReceipt
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
+from build.report.write import FILES, Written, discard_report, write_report
 from build.settings import Namespace
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, covers, expectations_of
@@ -82,6 +83,11 @@ class Road(Wiring):
         with store.locked(self.settings.out / name / ".lock"):
             return self._push(name, self.settings.registry)
 
+    def report(self, name: str) -> Written:
+        """Write the pages of the image in out/<name> again, from its artifacts."""
+        with store.locked(self.settings.out / name / ".lock"):
+            return self._report(*self._made(name), self.settings.out / name)
+
     def read_plan(self, name: str) -> ImagePlan:
         """Read out/<name>/plan.json."""
         return store.read_artifact(
@@ -130,6 +136,8 @@ class Road(Wiring):
         report = store.read_known(out / "smoke.json", SmokeReport)
         if built and covers(report, built, expectations_of(plan)):
             self.reporter.note(f"{plan.name}: nothing to do, {plan.tag} is built and has passed smoke")
+            if not all((out / name).exists() for name in FILES):  # a kill came between smoke.json and them
+                self._report(plan, built, out)
             return built
         if built is None:
             built = build_image(
@@ -155,6 +163,7 @@ class Road(Wiring):
         verified = VerifiedImage(built=built, report=report)
         receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
         store.write_artifact(out / "push.json", receipt)
+        self._report(plan, built, out)
         return receipt
 
     def _out(self, recipe: Recipe, variant: str) -> Path:
@@ -184,6 +193,7 @@ class Road(Wiring):
     def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
         (out / "smoke.json").unlink(missing_ok=True)
+        discard_report(out)
         run = SmokeRun(
             plan=plan,
             built=built,
@@ -195,4 +205,11 @@ class Road(Wiring):
         )
         report = run.report()
         store.write_artifact(out / "smoke.json", report)
+        self._report(plan, built, out, step_summary=self.settings.step_summary)
         return VerifiedImage(built=built, report=report)
+
+    def _report(
+        self, plan: ImagePlan, built: BuiltImage, out: Path, *, step_summary: Path | None = None
+    ) -> Written:
+        registry = self.settings.registry
+        return write_report(out, plan, built, namespace=registry, step_summary=step_summary)

@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,16 +17,19 @@ from build.errors import BadRequest
 from build.recipe.refs import Commit, Digest
 
 __all__ = [
+    "append_text",
     "canonical_json",
     "discard",
     "locked",
     "read_artifact",
     "read_known",
+    "read_lines",
     "replace_dir",
     "sha256_file",
     "sha256_text",
     "to_data",
     "write_artifact",
+    "write_lines",
     "write_text",
 ]
 
@@ -117,6 +120,30 @@ def read_known(path: Path, kind: type[T]) -> T | None:
         return _structure(path.read_bytes(), kind)
     except (FileNotFoundError, BaseValidationError, ValueError):
         return None
+
+
+def read_lines(path: Path, kind: type[T]) -> tuple[T, ...]:
+    """Read a file of one JSON document a line; lines that another version wrote, or none at all, are passed over."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return ()
+    found = []
+    for line in lines:
+        with suppress(BaseValidationError, ValueError):
+            found.append(_structure(line, kind))
+    return tuple(found)
+
+
+def write_lines(path: Path, values: Iterable[object]) -> None:
+    """Write one JSON document a line, all of them at once."""
+    write_text(path, "".join(json.dumps(to_data(value), ensure_ascii=False) + "\n" for value in values))
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to a file that somebody else began, such as a CI job's summary."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def discard(path: Path) -> None:
