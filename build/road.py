@@ -192,8 +192,8 @@ class Road(Wiring):
 
     def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path) -> VerifiedImage:
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
-        (out / "smoke.json").unlink(missing_ok=True)
         discard_report(out)
+        (out / "smoke.json").unlink(missing_ok=True)
         run = SmokeRun(
             plan=plan,
             built=built,
@@ -205,7 +205,8 @@ class Road(Wiring):
         )
         report = run.report()
         store.write_artifact(out / "smoke.json", report)
-        self._report(plan, built, out, step_summary=self.settings.step_summary)
+        written = self._report(plan, built, out, step_summary=self.settings.step_summary)
+        self.reporter.note(f"report: {written.page}")
         return VerifiedImage(built=built, report=report)
 
     def _report(

@@ -12,7 +12,9 @@ __all__ = ["KEPT", "BuildTimes", "PhaseRow", "phase_rows", "remembered"]
 KEPT: Final = 50
 """Builds that are remembered of one image."""
 _TOTAL: Final = "total"
-_SMOKE: Final = "smoke checks, one after the other"
+_SMOKE: Final = "smoke checks, summed"
+_FIRST: Final = ("probe", "configure", "compile")
+_LAST: Final = ("collect", "runtime", "export", _TOTAL, _SMOKE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +72,10 @@ class PhaseRow:
 
 
 def phase_rows(now: BuildTimes, before: BuildTimes | None) -> tuple[PhaseRow, ...]:
-    """Lay two builds side by side, in the order of the phases; the sums come last."""
+    """Lay two builds side by side, in the order of the road; the sums come last."""
     mine, its = _phases(now), _phases(before) if before else {}
     longest = max((*mine.values(), *its.values()), default=0.0) or 1.0
-    names = [name for name in dict.fromkeys((*its, *mine)) if name not in {_TOTAL, _SMOKE}]
+    further = [name for name in dict.fromkeys((*mine, *its)) if name not in {*_FIRST, *_LAST}]
     return tuple(
         PhaseRow(
             name=name,
@@ -83,7 +85,7 @@ def phase_rows(now: BuildTimes, before: BuildTimes | None) -> tuple[PhaseRow, ..
             share_before=100 * its.get(name, 0.0) / longest,
             summary=name in {_TOTAL, _SMOKE},
         )
-        for name in (*names, _TOTAL, _SMOKE)
+        for name in (*_FIRST, *further, *_LAST)
         if name in mine or name in its
     )
 

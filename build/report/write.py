@@ -36,6 +36,11 @@ class Written:
     digest: str
     files: tuple[str, ...]
 
+    @property
+    def page(self) -> str:
+        """The one to open in a browser."""
+        return self.files[1]
+
 
 def discard_report(out: Path) -> None:
     """Remove the pages of an image that is about to be tested: until they are written again nothing is known."""

@@ -35,6 +35,7 @@ FADED = """
   };
   let behind = one, back = "rgba(0, 0, 0, 0)";
   while (behind && back === "rgba(0, 0, 0, 0)") { back = getComputedStyle(behind).backgroundColor; behind = behind.parentElement; }
+  if (back === "rgba(0, 0, 0, 0)") back = "rgb(255, 255, 255)";
   const [a, b] = [light(getComputedStyle(one).color), light(back)].sort((x, y) => y - x);
   return (a + 0.05) / (b + 0.05) < 4.5;
 }).map(one => one.outerHTML.slice(0, 120))

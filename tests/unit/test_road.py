@@ -116,7 +116,7 @@ def test_pages_are_written_again_from_the_artifacts(made: Made) -> None:
 
 def test_pages_of_an_image_of_another_plan_are_not_written(made: Made) -> None:
     made.write("image.json", replace(made.built, fingerprint="0" * 64))
-    with pytest.raises(WorkFailed, match="image.json is of another plan"):
+    with pytest.raises(WorkFailed, match=r"image\.json is of another plan"):
         made.road.report("mini")
     assert not (made.out / "report.md").exists()
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from build.image.model import Layer
-from build.plan.plan import ImagePlan
+from build.plan.model import ImagePlan
 from build.recipe.refs import Digest
 from build.report.detail import Detail
 from build.report.inside import drawn, layer_rows, libraries, size

@@ -42,17 +42,18 @@ def test_only_so_many_are_kept() -> None:
 
 def test_two_builds_side_by_side() -> None:
     before, now = HISTORY
-    now = replace(now, seconds={"collect": 3.2, "runtime": 1.0, "total": 40.0})
+    now = replace(now, seconds={"collect": 3.2, "runtime": 1.0, "compile-tools": 2.0, "total": 40.0})
     rows = phase_rows(now, before)
     assert [(row.name, row.now, row.before, row.summary) for row in rows] == [
         ("probe", None, 0.5, False),
         ("configure", None, 4.0, False),
         ("compile", None, 2143.0, False),
+        ("compile-tools", 2.0, None, False),
         ("collect", 3.2, 3.1, False),
-        ("export", None, 34.2, False),
         ("runtime", 1.0, None, False),
+        ("export", None, 34.2, False),
         ("total", 40.0, 2190.0, True),
-        ("smoke checks, one after the other", 14.1, 15.1, True),
+        ("smoke checks, summed", 14.1, 15.1, True),
     ]
     assert max(row.share_before for row in rows) == 100
 

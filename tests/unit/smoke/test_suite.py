@@ -5,7 +5,7 @@ from build.image.layout import open_layout
 from build.smoke.model import Expectations, Outcome
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 from build.smoke.static.suite import CHECKS, NAMES, run_static
-from tests.layouts import hardlink, symlink, write_layout
+from tests.layouts import Tree, hardlink, symlink, write_layout
 from tests.unit.smoke.samples import EXPECT, results
 
 
@@ -23,7 +23,7 @@ def test_the_good_image_passes_every_check(tmp_path: Path) -> None:
 
 
 def test_the_largest_files_are_named_once_and_as_a_container_sees_them(tmp_path: Path) -> None:
-    layers = [
+    layers: list[Tree] = [
         {"big": b"b" * 900, "same": hardlink("big"), "hidden": b"h" * 999, "bad\x1b": b"x" * 500},
         {"hidden": b"", "late": b"l" * 700, "link": symlink("big")},
     ]
