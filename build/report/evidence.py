@@ -16,7 +16,7 @@ def evidence(name: str, detail: Mapping[str, Any]) -> str:
     if not detail:
         return ""
     found = Detail.of(detail)
-    said = _WORDS[name](found) if name in _WORDS else _plain(detail)
+    said = (_WORDS[name](found) if name in _WORDS else "") or _plain(detail)
     return said if len(said) <= _LONGEST else said[: _LONGEST - 2] + " …"
 
 
@@ -107,7 +107,7 @@ def _endpoints(seen: Detail) -> str:
 
 def _tokens(seen: Detail) -> str:
     if tokens := seen.texts("tokens"):
-        return f"twice the tokens of a second computation: {', '.join(tokens)}"
+        return f"the right tokens, twice: {', '.join(tokens)}"
     return f"the same text twice: {seen.text('text')}" if seen.has("text") else ""
 
 

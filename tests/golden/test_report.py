@@ -1,5 +1,6 @@
 """The pages of one image, compared with the committed ones. `--update-golden` rewrites; the diff is the review."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,5 @@ def test_markdown_is_tidy(name: str) -> None:
     assert "\n\n\n" not in PAGES[name]
     assert PAGES[name].endswith("\n")
     assert not PAGES[name].endswith("\n\n")
+    lines = PAGES[name].splitlines()
+    assert [line for before, line in pairwise(lines) if line.startswith("#") and before] == []

@@ -13,8 +13,11 @@ from build.report.page import Page, Standing
 from build.settings import Namespace
 from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import suite as running
-from tests.unit.report.pages import BUILT, DETAILS, DIFFERENCE, PLAN, RECEIPT, page, report
+from build.smoke.static import suite as static
+from tests.unit.report.pages import BUILT, DETAILS, DIFFERENCE, NAMES, PLAN, RECEIPT, page, report
 
+PASSED = len(NAMES) - 1
+"""All but the one on a GPU."""
 OTHER = Digest(f"sha256:{'9' * 64}")
 FAILED = CheckResult(
     name="closure", outcome=Outcome.FAILED, reason="/app/a needs b: it is nowhere in the image"
@@ -25,18 +28,18 @@ UNHEALTHY = CheckResult(name="tokens", outcome=Outcome.SKIPPED, reason="the reci
 @pytest.mark.parametrize(
     ("changed", "standing", "sentence"),
     [
-        (report(), Standing.PASSED, "16 passed, 1 skipped"),
+        (report(), Standing.PASSED, f"{PASSED} passed, 1 skipped"),
         (
             report(FAILED),
             Standing.FAILED,
-            "closure: failed, so it cannot be pushed (1 failed, 15 passed, 1 skipped)",
+            f"closure: failed, so it cannot be pushed (1 failed, {PASSED - 1} passed, 1 skipped)",
         ),
         (
             report(without=(*running.NAMES, "gpu")),
             Standing.INCOMPLETE,
-            "10 passed, 7 not run; a push also needs version, arguments, health, endpoints, tokens, sigterm",
+            f"{len(static.NAMES)} passed, {len(running.NAMES) + 1} not run; a push also needs {', '.join(running.NAMES)}",
         ),
-        (report(UNHEALTHY), Standing.INCOMPLETE, "15 passed, 2 skipped; a push also needs tokens"),
+        (report(UNHEALTHY), Standing.INCOMPLETE, f"{PASSED - 1} passed, 2 skipped; a push also needs tokens"),
         (None, Standing.UNTESTED, "no smoke test of this image has ended: it cannot be pushed"),
         (
             replace(report(), digest=OTHER),
