@@ -117,6 +117,12 @@ def push(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def report(session: nox.Session) -> None:
+    """Write the pages of built images again: report.md, report.html, junit.xml."""
+    verb(session, "report")
+
+
+@nox.session(default=False)
 def diff(session: nox.Session) -> None:
     """Say how two images differ: nox -s diff -- minifork published; recipes, folders, registry references."""
     verb(session, "diff")

@@ -13,7 +13,7 @@ from build.doors.console import Console
 from build.errors import BadRecipes, IngotError, WorkFailed
 from build.settings import from_env
 from build.several import SeveralFailed
-from build.verbs import bench, ci, compare, house, publish, road
+from build.verbs import bench, ci, compare, house, publish, report, road
 from build.verbs.group import Handler, Verbs
 
 __all__ = ["main"]
@@ -94,6 +94,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = Verbs(parser)
-    for group in (road, bench, publish, house, compare, ci):
+    for group in (road, report, bench, publish, house, compare, ci):
         group.add(verbs)
     return parser

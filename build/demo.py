@@ -43,6 +43,7 @@ def demo(settings: Settings, reporter: Reporter) -> Demo:
             ("digest", str(receipt.digest)),
             ("upstream commit", plan.pin.source.commit),
             ("artifacts", str(out)),
+            ("report", str(out / "report.html")),
             (
                 "run it",
                 f"docker run --rm --gpus all -v $PWD:/models {next(iter(receipt.refs))} -m /models/<file>",

@@ -22,6 +22,9 @@ from build.plan.plan import Places, make_plan, unpinned
 from build.publish.model import PushReceipt
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
+from build.report.difference import Difference
+from build.report.operands import published_difference
+from build.report.write import FILES, Written, discard_report, write_report
 from build.settings import Namespace
 from build.smoke.gpu import find_gpu, required
 from build.smoke.loaded import Loader
@@ -119,6 +122,12 @@ class Road(Wiring):
         with store.locked(self.settings.out / name / ".lock"):
             return self._push(name, self.settings.registry)
 
+    def report(self, name: str) -> Written:
+        """Write the pages of the image in out/<name> again, from its artifacts."""
+        with store.locked(self.settings.out / name / ".lock"):
+            out = self.settings.out / name
+            return self._report(*self._made(name), out, published_difference(out))
+
     def read_plan(self, name: str) -> ImagePlan:
         """Read out/<name>/plan.json."""
         return store.read_artifact(
@@ -167,6 +176,8 @@ class Road(Wiring):
         report = store.read_known(out / "smoke.json", SmokeReport)
         if built and covers(report, built, expectations_of(plan)):
             self.reporter.note(f"{plan.name}: nothing to do, {plan.tag} is built and has passed smoke")
+            if not all((out / name).exists() for name in FILES):  # a kill came between smoke.json and them
+                self._report(plan, built, out, published_difference(out))
             return built
         if built is None:
             built = build_image(
@@ -192,9 +203,11 @@ class Road(Wiring):
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
         receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
+        difference = published_difference(out)  # to the one before
         # The receipt last: where it is, what is kept is this image's.
-        keep_published(out, plan, receipt)
+        keep_published(out, plan, receipt, difference)
         store.write_artifact(out / "push.json", receipt)
+        self._report(plan, built, out, difference)
         return receipt
 
     def _out(self, recipe: Recipe, variant: str) -> Path:
@@ -226,6 +239,7 @@ class Road(Wiring):
         if gpu:
             self.reporter.note(f"{plan.name}: GPU {required(found)}")
         stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
+        discard_report(out)
         for name in ("smoke.json", "help.json"):
             (out / name).unlink(missing_ok=True)
         smoked = SmokeRun(
@@ -243,6 +257,7 @@ class Road(Wiring):
         if smoked.help:
             store.write_artifact(out / "help.json", smoked.help)
         store.write_artifact(out / "smoke.json", smoked.report)
+        self._report(plan, built, out, published_difference(out), step_summary=self.settings.step_summary)
         return VerifiedImage(built=built, report=smoked.report)
 
     def _static(self, plan: ImagePlan, built: BuiltImage, out: Path) -> SmokeReport:
@@ -255,7 +270,28 @@ class Road(Wiring):
             reporter=self.reporter,
         )
         store.write_artifact(out / "smoke.json", report)
+        self._report(plan, built, out, published_difference(out), step_summary=self.settings.step_summary)
         if report.failed:
             message = f"{plan.name}: failed: {', '.join(report.failed)}"
             raise SmokeFailed(message)
         return report
+
+    def _report(
+        self,
+        plan: ImagePlan,
+        built: BuiltImage,
+        out: Path,
+        difference: Difference | None,
+        *,
+        step_summary: Path | None = None,
+    ) -> Written:
+        written = write_report(
+            out,
+            plan,
+            built,
+            namespace=self.settings.registry,
+            difference=difference,
+            step_summary=step_summary,
+        )
+        self.reporter.note(f"report: {written.page}")
+        return written

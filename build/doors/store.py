@@ -5,8 +5,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from build.recipe.refs import Commit, Digest
 
 __all__ = [
     "append_line",
+    "append_text",
     "canonical_json",
     "discard",
     "locked",
@@ -29,6 +30,7 @@ __all__ = [
     "sha256_text",
     "to_data",
     "write_artifact",
+    "write_lines",
     "write_text",
 ]
 
@@ -130,14 +132,27 @@ def append_line(path: Path, value: object) -> None:
 
 
 def read_lines(path: Path, kind: type[T]) -> tuple[T, ...]:
-    """Read what `append_line` wrote; lines of another version of the pipeline are passed over."""
-    found: list[T] = []
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        try:
+    """Read a file of one JSON document a line; lines that another version wrote, or none at all, are passed over."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        return ()
+    found = []
+    for line in lines:
+        with suppress(BaseValidationError, ValueError):
             found.append(_structure(line, kind))
-        except (BaseValidationError, ValueError):
-            continue
     return tuple(found)
+
+
+def write_lines(path: Path, values: Iterable[object]) -> None:
+    """Write one JSON document a line, all of them at once."""
+    write_text(path, "".join(json.dumps(to_data(value), ensure_ascii=False) + "\n" for value in values))
+
+
+def append_text(path: Path, text: str) -> None:
+    """Add to a file that somebody else began, such as a CI job's summary."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def discard(path: Path) -> None:

@@ -1,13 +1,16 @@
-"""Text from the templates in dockerfiles/. The one importer of jinja2; a name that is not given is an error."""
+"""Text from templates: Dockerfiles, and the pages that people read. The one importer of jinja2; a name that is not given is an error."""
 
 import json
 import shlex
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import jinja2
 
-__all__ = ["render"]
+from build.doors.markup import clean, code, code_cell, fence, markdown
+
+__all__ = ["render", "render_html", "render_markdown"]
 
 
 def _json_list(value: Iterable[str]) -> str:
@@ -34,3 +37,40 @@ def render(templates: Path, name: str, **values: object) -> str:
     )
     environment.filters |= {"shell": shlex.quote, "dockerfile": _dockerfile, "json": _json_list}
     return environment.get_template(name).render(**values)
+
+
+def render_html(templates: Path, name: str, **values: object) -> str:
+    """Render a template of a web page: every value is escaped, none can bring a tag or a script."""
+    return clean(_html(templates).get_template(name).render(**values))
+
+
+def render_markdown(templates: Path, name: str, **values: object) -> str:
+    """Render a template of a Markdown page: every value is escaped, unless a filter made it code."""
+    return clean(_markdown(templates).get_template(name).render(**values))
+
+
+@cache
+def _html(templates: Path) -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=True,
+    )
+
+
+@cache
+def _markdown(templates: Path) -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  (`finalize` escapes for Markdown)
+        finalize=markdown,
+    )
+    environment.filters |= {"code": code, "code_cell": code_cell, "fence": fence}
+    return environment

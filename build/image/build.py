@@ -20,11 +20,14 @@ from build.plan.model import ImagePlan
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
+_OF_THE_IMAGE_BEFORE = (
+    "image.json", "smoke.json", "help.json", "push.json", "report.md", "report.html", "junit.xml",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Phases:
-    """Gathers from BuildKit's events how long each stage took and how often the compile cache hit."""
+    """Gathers from BuildKit's events how long each stage and the export took and how often the compile cache hit."""
 
     seconds: dict[str, float] = field(default_factory=dict)
     hits: int = 0
@@ -32,8 +35,9 @@ class Phases:
 
     def see(self, event: BuildEvent) -> None:
         """Take one event."""
-        if event.kind == "done" and event.stage:
-            self.seconds[event.stage] = round(self.seconds.get(event.stage, 0.0) + event.seconds, 3)
+        phase = event.stage or ("export" if event.name.startswith("exporting") else "")
+        if event.kind == "done" and phase:
+            self.seconds[phase] = round(self.seconds.get(phase, 0.0) + event.seconds, 3)
         if found := _CCACHE.search(event.text):
             self.hits += int(found[1])
             self.misses += int(found[2])
@@ -72,7 +76,7 @@ def build_image(
         store.discard(stale)
     # A name of its own: a BuildKit that outlived a killed run may still be writing to the earlier one.
     part = out / f".image.{os.getpid()}.part"
-    for name in ("image.json", "smoke.json", "help.json", "push.json"):
+    for name in _OF_THE_IMAGE_BEFORE:
         (out / name).unlink(missing_ok=True)
     phases = Phases()
     begun = time.monotonic()

@@ -17,7 +17,7 @@ from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected
 from build.image.layout import Layout
 from build.image.model import BuiltImage
-from build.publish.kept import PUBLISHED
+from build.publish.kept import DIFFERENCE, PUBLISHED
 from build.recipe.model import Driver
 from build.recipe.refs import Commit, Digest
 from build.report.compare import compare
@@ -149,13 +149,16 @@ def history_between(left: ImageFacts, right: ImageFacts, mirrors: GitMirrors) ->
 
 
 def published_difference(out: Path) -> Difference | None:
-    """Say how the image below `out` differs from the one that was last pushed from there; None where none was."""
+    """Say how the image below `out` differs from the one that was pushed from there before it; None where none was."""
     if not (out / PUBLISHED).is_dir():
         return None
     try:
         sides = read_facts(PUBLISHED, out / PUBLISHED), read_facts(out.name, out)
     except BadRequest:
         return None
+    images = tuple(store.read_known(one / "image.json", BuiltImage) for one in (out / PUBLISHED, out))
+    if images[0] and images[1] and images[0].digest == images[1].digest:
+        return store.read_known(out / PUBLISHED / DIFFERENCE, Difference)
     return compare(*sides, log=Missing(reason="`nox -s diff` asks the mirror"))
 
 

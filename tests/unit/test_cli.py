@@ -21,9 +21,8 @@ from build.cli import main
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 UNREACHABLE = "https://git.example.org/=file:///nonexistent/"
-VERBS = tuple(
-    sorted({"build", "image", *re.findall(r'verb\("([a-z]+)"', (ROOT / "build" / "cli.py").read_text())})
-)
+_SOURCE = "".join(path.read_text() for path in sorted((ROOT / "build" / "verbs").glob("*.py")))
+VERBS = tuple(sorted({"build", "image", *re.findall(r'verbs\.add(?:_for_recipes)?\(\s*"([a-z]+)"', _SOURCE)}))
 """Of the calls in the source; the two that share one handler are made in a loop."""
 
 

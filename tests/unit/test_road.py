@@ -18,6 +18,7 @@ from build.plan.model import ImagePlan
 from build.plan.plan import make_plan
 from build.publish.model import PushReceipt
 from build.recipe.refs import Digest, ImageRef
+from build.report.write import FILES, discard_report
 from build.road import Road
 from build.settings import Settings, from_env
 from build.several import SeveralFailed
@@ -123,6 +124,29 @@ def test_a_push_that_fails_keeps_what_was_kept(made: Made) -> None:
     with pytest.raises(Unreachable):
         made.push()
     assert {path.name: path.read_bytes() for path in (made.out / "published").iterdir()} == before
+
+
+def test_a_push_writes_the_pages(made: Made) -> None:
+    receipt = made.push()
+    text = (made.out / "report.md").read_text()
+    assert text.splitlines()[0] == f"# passed: `mini:{made.plan.tag}@{made.built.digest}`"
+    assert all(ref in text for ref in receipt.refs)
+
+
+def test_pages_are_written_again_from_the_artifacts(made: Made) -> None:
+    made.push()
+    before = {name: (made.out / name).read_bytes() for name in FILES}
+    discard_report(made.out)
+    written = made.road.report(made.plan.name)
+    assert (written.name, written.standing.value) == ("mini", "passed")
+    assert {name: (made.out / name).read_bytes() for name in FILES} == before
+
+
+def test_pages_of_an_image_of_another_plan_are_not_written(made: Made) -> None:
+    made.write("image.json", replace(made.built, fingerprint="0" * 64))
+    with pytest.raises(WorkFailed, match=r"image\.json is of another plan"):
+        made.road.report("mini")
+    assert not (made.out / "report.md").exists()
 
 
 def test_no_smoke_no_push(made: Made) -> None:

@@ -40,7 +40,8 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         *_symbols(image, expect, roots),
     ]
     start = find_program(image.rootfs, image.config, expect.entrypoint)
-    tree = next((_tree(root, set()) for root in roots if start and root.path == start.path), {})
+    shown: set[str] = set()
+    tree = next((_tree(root, shown) for root in roots if start and root.path == start.path), {})
     return Verdict(
         findings=tuple(dict.fromkeys(findings)),
         detail={
@@ -49,6 +50,7 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
                 {name for root in roots for one in root.everything() for name in one.injected}
             ),
             "tree": tree,
+            "others": _others(roots, shown, expect.app),
         },
     )
 
@@ -165,6 +167,12 @@ class _Tables:
     def of_programs(self, roots: list[Loaded]) -> frozenset[str]:
         programs = (root.path for root in roots if root.elf.kind is ElfKind.PROGRAM)
         return frozenset().union(*(self.of(path).defined for path in programs))
+
+
+def _others(roots: list[Loaded], shown: set[str], app: str) -> list[dict[str, Any]]:
+    """Draw what lies beside the server and is not linked to it: libraries for dlopen, further programs."""
+    folder = app.strip("/") + "/"
+    return [_tree(root, shown) for root in roots if root.path.startswith(folder) and root.path not in shown]
 
 
 def _tree(one: Loaded, shown: set[str]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from build.errors import IngotError
 from build.image.layout import BrokenLayout, Layout
 from build.image.rootfs import ELF_MAGIC, open_rootfs
-from build.image.tree import Rootfs
+from build.image.tree import Entry, Kind, Rootfs, printable
 from build.smoke.model import CheckResult, Expectations, Outcome
 from build.smoke.static import (
     closure,
@@ -57,6 +57,8 @@ _TEXTS: Final = re.compile(
     r"|var/lib/dbus/machine-id|var/lib/dpkg/(?:status(?:\.d/.+)?|arch)|var/log/.+|root/.+|home/.+|run/.+"
 )
 _LARGEST_TEXT: Final = 16 << 20
+_NAMED: Final = 12
+"""So many of the biggest files stand in the report."""
 
 
 def run_static(
@@ -82,7 +84,12 @@ def run_static(
     try:
         with open_rootfs(layout, keep=_is_wanted, scratch=scratch) as rootfs:
             image = _examine(layout, rootfs, host_words)
-            detail = {"entries": rootfs.count, "layers": len(layout.layers), "elf_files": len(image.elves)}
+            detail = {
+                "entries": rootfs.count,
+                "layers": len(layout.layers),
+                "elf_files": len(image.elves),
+                "largest": _largest(rootfs),
+            }
             first = CheckResult(name=LAYOUT, outcome=Outcome.PASSED, seconds=clock() - started, detail=detail)
             return (first, *(_result(check, image, expect, clock) for check in checks))
     except BrokenLayout as error:
@@ -119,6 +126,16 @@ def _examine(layout: Layout, rootfs: Rootfs, host_words: tuple[str, ...]) -> Sta
         else:
             elves[entry.path] = facts
     return StaticImage(config=layout.config, rootfs=rootfs, elves=elves, broken=broken, host_words=host_words)
+
+
+def _largest(rootfs: Rootfs) -> list[dict[str, Any]]:
+    """Name the files that make the image big; a file that has several names is named once."""
+    names: dict[str, Entry] = {}
+    for entry in rootfs:
+        if entry.kind is Kind.FILE and entry.size:
+            names.setdefault(entry.source or entry.path, entry)
+    top = sorted(names.values(), key=lambda entry: (-entry.size, entry.path))[:_NAMED]
+    return [{"path": printable(entry.path), "bytes": entry.size, "layer": entry.layer} for entry in top]
 
 
 def _read(path: Path) -> Elf | str:

@@ -187,3 +187,20 @@ def test_two_that_append_lose_nothing(tmp_path: Path) -> None:
         one.join()
     names = {one.name for one in store.read_lines(path, Artifact)}
     assert names == {f"{name}{number}" for name in "ab" for number in range(20)}
+
+
+def test_lines_come_back_and_those_of_another_version_do_not(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.jsonl"
+    assert store.read_lines(path, Artifact) == ()
+    store.write_lines(path, (VALUE, VALUE))
+    assert store.read_lines(path, Artifact) == (VALUE, VALUE)
+    with path.open("ab") as file:
+        file.write(b'{"name": "x"}\n{"name": \n\xff\n[]\n')
+    assert store.read_lines(path, Artifact) == (VALUE, VALUE)
+
+
+def test_text_is_added_to_somebody_else_s_file(tmp_path: Path) -> None:
+    path = tmp_path / "summary.md"
+    store.append_text(path, "one\n")
+    store.append_text(path, "zwei ü\n")
+    assert path.read_text(encoding="utf-8") == "one\nzwei ü\n"

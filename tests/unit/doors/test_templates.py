@@ -1,5 +1,6 @@
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import jinja2
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from build.doors.templates import render
+from build.doors.templates import render, render_html, render_markdown
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +49,23 @@ def test_a_list_is_json_on_one_line(templates: Path, value: list[str]) -> None:
     text = render(templates, "json", value=value)
     assert text.count("\n") == 1
     assert json.loads(text.removeprefix("CMD ")) == value
+
+
+def test_a_web_page_escapes_what_it_is_given(templates: Path) -> None:
+    (templates / "html").write_text('<p title="{{ value }}">{{ value }}</p>\n')
+    shown = "&lt;b&gt; &amp; &#34;x&#34; \ufffd"
+    assert render_html(templates, "html", value='<b> & "x" \x1b') == f'<p title="{shown}">{shown}</p>\n'
+
+
+def test_a_markdown_page_escapes_what_no_filter_made_code(templates: Path) -> None:
+    (templates / "md").write_text("- {{ value }} {{ value | code }} {{ 3 }}\n")
+    assert (
+        render_markdown(templates, "md", value="*a* <b>\x1b")
+        == "- \\*a\\* &lt;b&gt;\ufffd `*a* <b>\ufffd` 3\n"
+    )
+
+
+@pytest.mark.parametrize("render_page", [render_html, render_markdown])
+def test_a_page_too_needs_every_name(templates: Path, render_page: Callable[..., str]) -> None:
+    with pytest.raises(jinja2.UndefinedError, match="'value' is undefined"):
+        render_page(templates, "blocks")

@@ -59,6 +59,24 @@ def test_a_build_leaves_the_image_and_what_it_is(out: Path) -> None:
     assert find_built(plan_of(), out) == built
 
 
+def test_the_pages_of_the_image_before_are_gone_and_its_times_are_not(out: Path) -> None:
+    build(out, image(OLD))
+    for name in ("smoke.json", "push.json", "report.md", "report.html", "junit.xml", "times.jsonl"):
+        (out / name).write_text("of the image before")
+    build(out, image(NEW), plan=plan_of("b" * 64))
+    assert names(out) == {"image", "image.json", "build.log", "docker-bake.json", "times.jsonl"}
+
+
+def test_the_export_is_a_phase_and_other_work_of_buildkit_is_none(out: Path) -> None:
+    events = (
+        BuildEvent(kind="done", vertex=1, stage="", name="exporting to oci image format", seconds=6.1),
+        BuildEvent(kind="done", vertex=2, stage="", name="load build context", seconds=2.0),
+    )
+    built = build(out, image(NEW), *events)
+    assert built.seconds.keys() == {"export", "total"}
+    assert built.seconds["export"] == 6.1
+
+
 def test_the_image_replaces_the_one_before(out: Path) -> None:
     old = build(out, image(OLD))
     new = build(out, image(NEW), plan=plan_of("b" * 64))

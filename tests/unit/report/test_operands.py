@@ -172,7 +172,8 @@ def test_artifacts_that_do_not_fit_are_not_taken(
 
 def publish(world: World, name: str) -> None:
     made = build(world.out / name)
-    keep_published(made.folder, made.plan, PushReceipt(digest=made.built.digest, refs={}))
+    receipt = PushReceipt(digest=made.built.digest, refs={})
+    keep_published(made.folder, made.plan, receipt, published_difference(made.folder))
 
 
 def test_published_is_the_other_sides(world: World) -> None:
@@ -187,13 +188,16 @@ def test_what_changed_since_the_last_push(world: World) -> None:
     build(world.out / "mini")
     assert published_difference(world.out / "mini") is None
     publish(world, "mini")
-    same = published_difference(world.out / "mini")
-    assert same
-    assert (same.left, same.right, same.changes) == (PUBLISHED, "mini", ())
-    build(world.out / "mini", flags=MORE)
+    assert published_difference(world.out / "mini") is None, "nothing was pushed before it"
+    made = build(world.out / "mini", content=b"y", flags=MORE)
     changed = published_difference(world.out / "mini")
     assert changed
-    assert [(one.name, one.kind) for one in changed.changes] == [("--new", Kind.NEW)]
+    assert ("--new", Kind.NEW) in [(one.name, one.kind) for one in changed.changes]
+    receipt = PushReceipt(digest=made.built.digest, refs={})
+    for _ in range(2):
+        keep_published(made.folder, made.plan, receipt, published_difference(made.folder))
+        assert published_difference(made.folder) == changed, "to the one before, as long as it is the last"
+    build(world.out / "mini")
     (world.out / "mini" / PUBLISHED / "plan.json").write_text("{")
     for name in ("pin.json", "image.json"):
         (world.out / "mini" / PUBLISHED / name).unlink()

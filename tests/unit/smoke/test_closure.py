@@ -60,6 +60,18 @@ def test_the_evidence_is_a_tree(tmp_path: Path) -> None:
             "libc.so.6": libc,
         },
     }
+    assert detail["others"] == []
+
+
+def test_what_the_server_is_not_linked_to_is_drawn_beside_it(tmp_path: Path) -> None:
+    plugin = {
+        "app/libplugin.so": elf("cuda-novmm.so", mode=0o644),
+        f"{MULTIARCH}/libbase.so": elf("libcudart.so.13"),
+    }
+    detail = results(tmp_path, plugin, names=("closure",))["closure"].detail
+    (other,) = detail["others"]
+    assert other["path"] == "/app/libplugin.so"
+    assert other["needs"]["libmini-base.so.0"] == {"path": "/app/libmini-base.so.0.1"}, "drawn above"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from build.image.layout import open_layout
 from build.smoke.model import Expectations, Outcome
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 from build.smoke.static.suite import CHECKS, NAMES, run_static
-from tests.layouts import write_layout
+from tests.layouts import Tree, hardlink, symlink, write_layout
 from tests.unit.smoke.samples import EXPECT, results
 
 
@@ -15,7 +15,26 @@ def test_the_good_image_passes_every_check(tmp_path: Path) -> None:
     found = results(tmp_path)
     assert tuple(found) == NAMES
     assert {name: check.reason for name, check in found.items() if check.outcome is not Outcome.PASSED} == {}
-    assert found["layout"].detail == {"entries": 23, "layers": 3, "elf_files": 6}
+    detail = dict(found["layout"].detail)
+    largest = detail.pop("largest")
+    assert detail == {"entries": 23, "layers": 3, "elf_files": 6}
+    assert largest[0]["path"].startswith("/")
+    sizes = [one["bytes"] for one in largest]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == 12
+
+
+def test_the_largest_files_are_named_once_and_as_a_container_sees_them(tmp_path: Path) -> None:
+    layers: list[Tree] = [
+        {"big": b"b" * 900, "same": hardlink("big"), "hidden": b"h" * 999, "bad\x1b": b"x" * 500},
+        {"hidden": b"", "late": b"l" * 700, "link": symlink("big")},
+    ]
+    first, *_ = run_static(open_layout(write_layout(tmp_path, layers)), EXPECT, checks=())
+    assert first.detail["largest"] == [
+        {"path": "/big", "bytes": 900, "layer": 0},
+        {"path": "/late", "bytes": 700, "layer": 1},
+        {"path": "/bad\\x1b", "bytes": 500, "layer": 0},
+    ]
 
 
 def test_each_layer_is_opened_once(tmp_path: Path) -> None:
