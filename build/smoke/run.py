@@ -136,7 +136,9 @@ class SmokeRun:
             return self._loaded(expect, run_id)
 
     def _loaded(self, expect: Expectations, run_id: str) -> tuple[CheckResult, ...]:
-        loaded = self.engine.load(self.layout, f"ingot.local/{self.plan.recipe.name}:{self.plan.tag}")
+        # A name of this cache's own: another one's smoke test on the same engine would remove it, or give it away.
+        name = f"ingot.local/{run_id}/{self.plan.recipe.name}:{self.plan.tag}"
+        loaded = self.engine.load(self.layout, name)
         self.work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.work) as scratch:
             image = RunningImage(
