@@ -43,7 +43,7 @@ class Question:
         """Say what is wrong with a server's answer; empty when it is right."""
         try:
             said = json.loads(answer)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter for a million brackets
             return f"the answer is no JSON: {answer[:300]!r}"
         if not isinstance(said, dict) or self.field not in said:
             return f"the answer has no {self.field}: {answer[:300]}"

@@ -8,22 +8,23 @@ from build.smoke.running.limits import LOG_BYTES, size
 
 __all__ = ["answer", "fate", "plain", "plain_detail", "stopped", "tail"]
 
-_LINE: Final = 400
+_LINE: Final = 2000
+_QUOTED: Final = 400
 _LINES: Final = 200
 _ITEMS: Final = 200
 _DEPTH: Final = 6
 
 
-def plain(text: str) -> str:
+def plain(text: str, width: int = _LINE) -> str:
     """Escape what a terminal or a CI log would take for a command; cut long lines and many lines."""
     lines = text.splitlines()
     more = [f"... {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
-    return "\n".join([_line(line) for line in lines[:_LINES]] + more)
+    return "\n".join([_line(line, width) for line in lines[:_LINES]] + more)
 
 
-def _line(line: str) -> str:
-    cut = printable(line[:_LINE].replace("\t", " "))
-    return f"{cut}... {len(line) - _LINE} more characters" if len(line) > _LINE else cut
+def _line(line: str, width: int) -> str:
+    cut = printable(line[:width].replace("\t", " "))
+    return f"{cut}... {len(line) - width} more characters" if len(line) > width else cut
 
 
 def plain_detail(value: object, depth: int = 0) -> object:
@@ -33,7 +34,7 @@ def plain_detail(value: object, depth: int = 0) -> object:
     if depth > _DEPTH:
         return "..."
     if isinstance(value, dict):
-        return {str(key): plain_detail(one, depth + 1) for key, one in list(value.items())[:_ITEMS]}
+        return {plain(str(key)): plain_detail(one, depth + 1) for key, one in list(value.items())[:_ITEMS]}
     if isinstance(value, list | tuple):
         return [plain_detail(one, depth + 1) for one in value[:_ITEMS]]
     return value
@@ -41,7 +42,7 @@ def plain_detail(value: object, depth: int = 0) -> object:
 
 def tail(text: str, lines: int = 12) -> str:
     """Return the last lines of what a program printed."""
-    return plain("\n".join(text.strip().splitlines()[-lines:]))
+    return plain("\n".join(text.strip().splitlines()[-lines:]), _QUOTED)
 
 
 def stopped(result: RunResult) -> bool:

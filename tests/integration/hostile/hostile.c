@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { PORT = 8080, BLOCK = 65536 };
@@ -196,6 +197,7 @@ int main(int count, char **words) {
   if (is("flood") && fork() == 0) flood();
   if (is("balloon")) balloon();
   if (is("balloon-child") && fork() == 0) balloon();
+  if (is("balloon-child")) wait(NULL);
   int attacks = 1;
   if (is("daemons")) daemons();
   else if (is("fill")) fill(given - 2, words + 2);

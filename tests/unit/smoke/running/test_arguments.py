@@ -1,7 +1,8 @@
 import pytest
 
+from build.doors.effects import ContainerSpec, RunResult
 from build.smoke.running import arguments
-from tests.fakes import Server
+from tests.fakes import FakeEngine, Server
 from tests.unit.smoke.running.images import FLAGS, asked, good_server, running_image
 
 
@@ -85,3 +86,30 @@ def test_no_promise_is_no_finding() -> None:
     image = running_image(good_server(), serve=(), flags=(), refused=())
     assert arguments.check(image).findings == ()
     assert asked(image).specs == []
+
+
+def test_a_parser_that_never_ends_is_no_parser_that_refuses() -> None:
+    image = running_image(good_server(hangs=("--spec-type",)), serve=(), flags=("--spec-type none",))
+    assert arguments.check(image).findings == (
+        "the promised `--spec-type none` was killed after 60 s: thinking",
+        "`--spec-type no-such-type` should be refused and was killed after 60 s",
+    )
+
+
+def test_an_interrupt_takes_the_containers_along() -> None:
+    """Else leaving the pool would wait for every one of them."""
+
+    class Interrupted(FakeEngine):
+        def run_once(self, spec: ContainerSpec) -> RunResult:
+            if "--jinja" in spec.args:
+                raise KeyboardInterrupt
+            return super().run_once(spec)
+
+        def sweep(self, label: str) -> int:
+            swept.append(label)
+            return super().sweep(label)
+
+    swept: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        arguments.check(running_image(Interrupted(good_server())))
+    assert swept == ["ingot.smoke=mini-aaaa"]

@@ -1,9 +1,12 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from build.doors.effects import Mount
+from build.errors import WorkFailed
 from build.recipe.model import Driver
-from build.smoke.running.image import LABEL, tail
+from build.smoke.running.image import LABEL
 from tests.unit.smoke.running.images import asked, good_server, running_image
 
 
@@ -61,5 +64,24 @@ def test_files_beside_the_model_are_seen_beside_it() -> None:
     assert [mount.target for mount in spec.mounts] == ["/ingot/model/tiny.mini", "/ingot/model/draft.mini"]
 
 
-def test_the_tail_is_the_last_lines() -> None:
-    assert tail("\n".join(map(str, range(20))) + "\n\n", 2) == "18\n19"
+def test_every_limit_is_set() -> None:
+    spec = running_image(good_server()).spec()
+    assert (spec.memory, spec.pids, spec.log_bytes, spec.shm) == (4 << 30, 1024, 8 << 20, 64 << 20)
+    assert spec.tmpfs == (("/tmp", "rw,noexec,nosuid,nodev,size=67108864"),)
+    assert spec.timeout_s == 60
+
+
+def test_a_probe_gets_little_memory() -> None:
+    image = running_image(good_server())
+    with image.engine.started(image.spec()) as container:
+        image.beside(container.id, "curl http://127.0.0.1:8080/health")
+    assert asked(image).specs[-1].memory == 256 << 20
+
+
+def test_no_container_outlives_the_whole_test() -> None:
+    image = replace(running_image(good_server()), until=100.0, clock=lambda: 70.0)
+    assert image.spec().timeout_s == 30
+    late = replace(image, clock=lambda: 100.0)
+    with pytest.raises(WorkFailed) as caught:
+        late.spec()
+    assert caught.value.message == "not run: the image has used up the 900 s of a smoke test"

@@ -1,5 +1,6 @@
 """All running checks together: what is skipped, and why; what is no verdict at all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from build.errors import Unreachable, WorkFailed
 from build.recipe.model import SmokeModel
 from build.smoke.model import Outcome
 from build.smoke.running.suite import GPU, NAMES, NEEDS_MODEL, run_running
-from tests.fakes import FakeContainer, FakeEngine
-from tests.unit.smoke.running.images import asked, good_server, outcomes, running_image
+from tests.fakes import FakeContainer, FakeEngine, Server
+from tests.unit.smoke.running.images import FLAGS, asked, good_server, outcomes, running_image
 
 PASSED = (Outcome.PASSED, "")
 UNHEALTHY = (Outcome.SKIPPED, "the server did not become healthy")
@@ -137,3 +138,35 @@ def test_no_check_reaches_the_network(tmp_path: Path) -> None:
     image = running_image(good_server())
     outcomes(image)
     assert {spec.network.partition(":")[0] for spec in asked(image).specs} == {"none", "container"}
+
+
+def test_what_a_server_says_commands_nothing() -> None:
+    evil = "\x1b[2J::error::x\u202e\n" + "w" * 5000
+    image = running_image(good_server(version=evil, version_exit=3, dies=evil))
+    for name in ("version", "health"):
+        outcome, reason = outcomes(image)[name]
+        assert outcome is Outcome.FAILED
+        assert "\x1b" not in reason
+        assert r"\x1b[2J::error::x\u202e" in reason
+        assert "4600 more characters" in reason
+
+
+def test_an_image_that_takes_all_its_time_fails_what_is_left() -> None:
+    """Sixteen minutes pass while the version is asked for."""
+    now = iter([0.0, 0.0, *[960.0] * 100])
+    image = replace(running_image(good_server(), model=SmokeModel.MINI), clock=lambda: next(now))
+    found = outcomes(image)
+    why = (Outcome.FAILED, "not run: the image has used up the 900 s of a smoke test")
+    assert found["version"] == PASSED
+    assert {name: found[name] for name in NAMES if name != "version"} == dict.fromkeys(NAMES[1:], why)
+
+
+def test_brackets_without_an_end_are_an_answer_that_is_wrong() -> None:
+    class Nested(Server):
+        def ask(self, args: list[str]) -> tuple[int, str, str]:
+            return (0, "[" * 200_000, "") if "--data" in args else super().ask(args)
+
+    image = running_image(Nested(takes=FLAGS, pages={"/props": "b42-abcdef123"}), model=SmokeModel.MINI)
+    outcome, reason = outcomes(image)["tokens"]
+    assert outcome is Outcome.FAILED
+    assert reason.startswith("answer 1: the answer is no JSON: '[[[[")

@@ -1,0 +1,68 @@
+"""One container: removed however it resists, and refused where it would get a disk."""
+
+from typing import Any
+
+import pytest
+import requests
+from docker.errors import APIError, NotFound
+
+from build.doors.container import refuse_volumes, remove
+from build.doors.effects import ContainerSpec
+from build.errors import WorkFailed
+
+
+def refusal(status: int) -> APIError:
+    response = requests.Response()
+    response.status_code = status
+    return APIError("no", response=response)
+
+
+class Container:
+    """Answers requests to remove it with one error after the other, then is gone."""
+
+    def __init__(self, *answers: Exception, mounts: tuple[dict[str, str], ...] = ()) -> None:
+        self.answers = list(answers)
+        self.attrs: dict[str, Any] = {"Mounts": mounts}
+        self.asked = 0
+
+    def remove(self, *, force: bool, v: bool) -> None:
+        assert force
+        assert v
+        self.asked += 1
+        if self.answers:
+            raise self.answers.pop(0)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        (),
+        (NotFound("gone"),),
+        (refusal(409), NotFound("gone")),
+        (refusal(500), refusal(409)),
+    ],
+)
+def test_a_removal_on_its_way_is_waited_for(answers: tuple[Exception, ...]) -> None:
+    container = Container(*answers)
+    remove(container)  # type: ignore[arg-type]
+    assert container.answers == []
+
+
+def test_a_removal_that_is_refused_is_an_error() -> None:
+    container = Container(refusal(403))
+    with pytest.raises(APIError):
+        remove(container)  # type: ignore[arg-type]
+    assert container.asked == 1
+
+
+def test_volumes_are_refused_and_mounts_are_not() -> None:
+    mounted = Container(mounts=({"Type": "bind", "Destination": "/ingot/model"},))
+    refuse_volumes(mounted, ContainerSpec(image="x"))  # type: ignore[arg-type]
+    both = (
+        {"Type": "volume", "Destination": "/var/lib/y"},
+        {"Type": "volume", "Destination": "/data"},
+    )
+    with pytest.raises(WorkFailed) as caught:
+        refuse_volumes(Container(mounts=both), ContainerSpec(image="x"))  # type: ignore[arg-type]
+    assert caught.value.message == ("x declares volumes (/data, /var/lib/y): a container could fill the disk")
+    assert caught.value.hint == "take VOLUME out of the Dockerfile"
