@@ -135,6 +135,12 @@ def new(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def watch(session: nox.Session) -> None:
+    """Ask every upstream whether there is something new: nox -s watch -- [RECIPE...] [--json]."""
+    verb(session, "watch")
+
+
+@nox.session(default=False)
 def doctor(session: nox.Session) -> None:
     """Say what this machine has and lacks, with the command that mends it."""
     verb(session, "doctor")

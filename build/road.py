@@ -93,7 +93,7 @@ class Road(Wiring):
         from build.pin.refresh import Refresh
 
         refresh = Refresh(
-            root=self.settings.root, cache=self.settings.cache, reporter=self.reporter, digest_of=self._digest
+            root=self.settings.root, cache=self.settings.cache, reporter=self.reporter, digest_of=self.digest
         )
         return refresh.refresh(locks)
 

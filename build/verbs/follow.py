@@ -1,0 +1,98 @@
+"""The verbs that follow upstream: what is new there, and the pin moved to it."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from build.doors.console import Console
+from build.settings import Settings
+from build.verbs.group import Verbs, selected
+
+if TYPE_CHECKING:
+    from build.follow.watch import Question
+    from build.pin.source import Sources
+    from build.recipe.model import Recipe
+    from build.road import Road
+
+__all__ = ["add"]
+
+_TIMEOUT_S = 30.0
+_PIN_LINE = "(commit|sdist):"
+"""What a recipe's line with its pin holds."""
+
+
+def add(verbs: Verbs) -> None:
+    """Add what follows upstream."""
+    watch = verbs.add(
+        "watch",
+        _watch,
+        "ask every upstream whether there is something new, all at once",
+        detail="Fetches and changes nothing. Without a name the locks are asked about too. Ends with 1 if some could "
+        "not be judged, with 4 if none answered.",
+    )
+    watch.add_argument(
+        "recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all, and the locks"
+    )
+    watch.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=_TIMEOUT_S,
+        metavar="S",
+        help="how long each upstream may take; it is then an error of its own (default: 30)",
+    )
+    watch.set_defaults(variant="")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds <= 3600:  # noqa: PLR2004  (an hour)
+        message = "more than 0, at most 3600"
+        raise ValueError(message)
+    return seconds
+
+
+def _watch(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.doors.checkout import added_lines
+    from build.follow.watch import Watch, by_pin
+    from build.pin.archive import ConfiguredIndex
+    from build.road import Road
+
+    recipes = selected(arguments, settings)
+    road = Road(settings=settings, reporter=console)
+    sources = road.resolver.sources
+    _make_samples(recipes, sources)
+    watch = Watch(
+        mirrors=sources.mirrors,
+        index=ConfiguredIndex(),
+        reporter=console,
+        timeout_s=arguments.timeout,
+        now=datetime.now(tz=UTC),
+        pinned_at=lambda: by_pin(added_lines(settings.root, "recipes", _PIN_LINE)),
+    )
+    return watch.look(recipes, () if arguments.recipes else tuple(_locks(road)))
+
+
+def _make_samples(recipes: "Sequence[Recipe]", sources: "Sources") -> None:
+    """Make the upstreams that only this machine has."""
+    from build.pin.sample import ensure_sample, is_sample
+    from build.recipe.model import GitSource
+
+    for recipe in recipes:
+        if isinstance(recipe.source, GitSource) and is_sample(recipe.source.repo):
+            ensure_sample(recipe.source.repo, sources.samples, sources.cache)
+
+
+def _locks(road: "Road") -> "Iterator[Question]":
+    from build.follow.locks import CUDA_PACKAGE, base_verdict, cuda_verdict
+    from build.follow.watch import Question
+    from build.pin.archive import ConfiguredIndex
+    from build.pin.locks import read_cuda_lock, read_debian_lock
+
+    for path in sorted(road.toolchains.glob("cuda-*.txt")):
+        lock = read_cuda_lock(road.toolchains, path.stem.removeprefix("cuda-"))
+        files = partial(ConfiguredIndex().files, CUDA_PACKAGE)
+        yield Question(name=path.stem, ask=partial(cuda_verdict, lock, files))
+    debian = read_debian_lock(road.toolchains)
+    yield Question(name="debian", ask=partial(base_verdict, debian, road.digest))
