@@ -141,6 +141,12 @@ def watch(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bump(session: nox.Session) -> None:
+    """Move a recipe to what is new upstream, and say what changed: nox -s bump -- RECIPE [--to REF]."""
+    verb(session, "bump")
+
+
+@nox.session(default=False)
 def doctor(session: nox.Session) -> None:
     """Say what this machine has and lacks, with the command that mends it."""
     verb(session, "doctor")

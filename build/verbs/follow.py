@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from build.doors.console import Console
+from build.errors import BadRequest
 from build.settings import Settings
 from build.verbs.group import Verbs, selected
 
@@ -43,6 +44,21 @@ def add(verbs: Verbs) -> None:
         help="how long each upstream may take; it is then an error of its own (default: 30)",
     )
     watch.set_defaults(variant="")
+    bump = verbs.add(
+        "bump",
+        _bump,
+        "move recipes to what is new upstream: the pin, and out/<recipe>/bump.md about what changed",
+        detail="Builds nothing. Every patch is judged, none repaired; ends with 1 if one does not fit.",
+    )
+    bump.add_argument("recipes", nargs="+", metavar="RECIPE", help="names or globs")
+    bump.add_argument(
+        "--to", default="", metavar="REF", help="branch, tag, full commit, or an archive's version"
+    )
+    bump.add_argument(
+        "--version", default="", help="what the new pin is called; without it upstream's own name"
+    )
+    bump.add_argument("--commit", default="", help="of a source archive: the upstream commit that it carries")
+    bump.set_defaults(variant="")
 
 
 def _seconds(text: str) -> float:
@@ -72,6 +88,31 @@ def _watch(arguments: argparse.Namespace, settings: Settings, console: Console) 
         pinned_at=lambda: by_pin(added_lines(settings.root, "recipes", _PIN_LINE)),
     )
     return watch.look(recipes, () if arguments.recipes else tuple(_locks(road)))
+
+
+def _bump(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.follow.bump import Bumper, Wish
+    from build.pin.archive import ConfiguredIndex
+    from build.recipe.check import check
+    from build.road import Road
+    from build.several import each
+
+    recipes = selected(arguments, settings)
+    wish = Wish(to=arguments.to, version=arguments.version, commit=arguments.commit)
+    if len(recipes) > 1 and wish != Wish():
+        message = "--to, --version and --commit are about one recipe"
+        raise BadRequest(message, hint=f"this names {', '.join(recipe.name for recipe in recipes)}")
+    bumper = Bumper(
+        root=settings.root,
+        out=settings.out,
+        sources=Road(settings=settings, reporter=console).resolver.sources,
+        index=ConfiguredIndex(),
+        reporter=console,
+        recipes=check(settings.root),
+    )
+    if len(recipes) == 1:
+        return bumper.bump(recipes[0], wish)
+    return each(((recipe.name, partial(bumper.bump, recipe, wish)) for recipe in recipes), console)
 
 
 def _make_samples(recipes: "Sequence[Recipe]", sources: "Sources") -> None:
