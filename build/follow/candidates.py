@@ -114,7 +114,9 @@ def _on_branch(recipe: Recipe, source: GitSource, known: dict[str, Commit]) -> V
         return Faulty(recipe=recipe.name, message=message, hint=f"it has {', '.join(there[:5]) or 'none'}")
     if head == source.commit:
         return Nothing(recipe=recipe.name, reason=f"the pin is the head of {branch}")
-    tags = tuple(name.removeprefix(_TAGS) for name, one in known.items() if one == head)
+    tags = tuple(
+        name.removeprefix(_TAGS) for name, one in known.items() if one == head and name.startswith(_TAGS)
+    )
     found = Candidate(
         recipe=recipe.name,
         ref=branch,

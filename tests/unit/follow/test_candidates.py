@@ -19,7 +19,9 @@ def refs(**named: Commit) -> RemoteRefs:
     """`h_main` is a branch, `t_b9` a tag; two underscores are a dot."""
     kinds = {"h": "refs/heads/", "t": "refs/tags/"}
     pairs = ((kinds[name[0]] + name[2:].replace("__", "."), commit) for name, commit in named.items())
-    return RemoteRefs(head="refs/heads/main", refs=tuple(pairs))
+    head = named.get("h_main", OLD)
+    # As a remote lists them: the default branch under another name too, and refs that nobody follows.
+    return RemoteRefs(head="refs/heads/main", refs=(("HEAD", head), *pairs, ("refs/pull/1/head", head)))
 
 
 @pytest.mark.parametrize(
