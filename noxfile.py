@@ -147,6 +147,12 @@ def bump(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def rebuild(session: nox.Session) -> None:
+    """Take what is new upstream down the whole road: nox -s rebuild -- [RECIPE...] [--dry-run] [--remote origin]."""
+    verb(session, "rebuild")
+
+
+@nox.session(default=False)
 def doctor(session: nox.Session) -> None:
     """Say what this machine has and lacks, with the command that mends it."""
     verb(session, "doctor")

@@ -13,7 +13,7 @@ from build.doors.console import Console
 from build.errors import BadRecipes, IngotError, WorkFailed
 from build.settings import from_env
 from build.several import SeveralFailed
-from build.verbs import follow, house, road
+from build.verbs import follow, house, rebuild, road
 from build.verbs.group import Handler, Verbs
 
 __all__ = ["main"]
@@ -95,6 +95,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = Verbs(parser)
-    for group in (road, follow, house):
+    for group in (road, follow, rebuild, house):
         group.add(verbs)
     return parser

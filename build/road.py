@@ -5,7 +5,7 @@ Calls the stations and decides what need not be done again. No rule of a station
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.doors import store
@@ -74,13 +74,16 @@ class Road(Wiring):
             plan, built = self._made(name)
             return self._smoke(plan, built, out).report
 
-    def push(self, name: str) -> PushReceipt:
-        """Push the smoke-tested image whose artifacts are in out/<name> and write push.json."""
+    def push(self, name: str, *, moving: bool = True) -> PushReceipt:
+        """Push the smoke-tested image whose artifacts are in out/<name> and write push.json.
+
+        Without `moving` only the tag that never moves is pushed: the image is there, and nobody's tag leads to it.
+        """
         if self.settings.registry is None:
             message = "INGOT_REGISTRY is not set: nowhere to push to"
             raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
         with store.locked(self.settings.out / name / ".lock"):
-            return self._push(name, self.settings.registry)
+            return self._push(name, self.settings.registry, moving=moving)
 
     def read_plan(self, name: str) -> ImagePlan:
         """Read out/<name>/plan.json."""
@@ -143,7 +146,7 @@ class Road(Wiring):
         self._smoke(plan, built, out)
         return built
 
-    def _push(self, name: str, namespace: Namespace) -> PushReceipt:
+    def _push(self, name: str, namespace: Namespace, *, moving: bool) -> PushReceipt:
         from build.publish.push import push
 
         out = self.settings.out / name
@@ -153,7 +156,8 @@ class Road(Wiring):
             message = f"{name}: the smoke report answers other expectations than the plan's"
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
-        receipt = push(verified, plan, out / "image", namespace, self.registry, self.reporter)
+        wanted = plan if moving else replace(plan, moving_tags=())
+        receipt = push(verified, wanted, out / "image", namespace, self.registry, self.reporter)
         store.write_artifact(out / "push.json", receipt)
         return receipt
 

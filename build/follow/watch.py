@@ -57,6 +57,7 @@ class Incomplete(WorkFailed):
     def __init__(self, report: Report) -> None:
         names = ", ".join(one.recipe for one in report.failed)
         super().__init__(f"not known whether there is something new for: {names}", hint="the table says why")
+        self.report = report
         self.answer = report
         # Somebody answered: the work as a whole failed in part. Nobody did: the network is missing.
         self.exit_code = WorkFailed.exit_code if report.answered else Unavailable.exit_code

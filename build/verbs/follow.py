@@ -12,14 +12,15 @@ from build.settings import Settings
 from build.verbs.group import Verbs, selected
 
 if TYPE_CHECKING:
-    from build.follow.watch import Question
+    from build.follow.bump import Bumper
+    from build.follow.watch import Question, Watch
     from build.pin.source import Sources
     from build.recipe.model import Recipe
     from build.road import Road
 
-__all__ = ["add"]
+__all__ = ["TIMEOUT_S", "add", "bumper", "watch_of"]
 
-_TIMEOUT_S = 30.0
+TIMEOUT_S = 30.0
 _PIN_LINE = "(commit|sdist):"
 """What a recipe's line with its pin holds."""
 
@@ -39,7 +40,7 @@ def add(verbs: Verbs) -> None:
     watch.add_argument(
         "--timeout",
         type=_seconds,
-        default=_TIMEOUT_S,
+        default=TIMEOUT_S,
         metavar="S",
         help="how long each upstream may take; it is then an error of its own (default: 30)",
     )
@@ -70,31 +71,35 @@ def _seconds(text: str) -> float:
 
 
 def _watch(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.road import Road
+
+    recipes = selected(arguments, settings)
+    questions = () if arguments.recipes else tuple(_locks(Road(settings=settings, reporter=console)))
+    return watch_of(settings, console, arguments.timeout, recipes).look(recipes, questions)
+
+
+def watch_of(settings: Settings, console: Console, timeout_s: float, recipes: "Sequence[Recipe]") -> "Watch":
+    """Wire a watch to this machine's doors; upstreams that only this machine has are made."""
     from build.doors.checkout import added_lines
     from build.follow.watch import Watch, by_pin
     from build.pin.archive import ConfiguredIndex
     from build.road import Road
 
-    recipes = selected(arguments, settings)
-    road = Road(settings=settings, reporter=console)
-    sources = road.resolver.sources
+    sources = Road(settings=settings, reporter=console).resolver.sources
     _make_samples(recipes, sources)
-    watch = Watch(
+    return Watch(
         mirrors=sources.mirrors,
         index=ConfiguredIndex(),
         reporter=console,
-        timeout_s=arguments.timeout,
+        timeout_s=timeout_s,
         now=datetime.now(tz=UTC),
         pinned_at=lambda: by_pin(added_lines(settings.root, "recipes", _PIN_LINE)),
     )
-    return watch.look(recipes, () if arguments.recipes else tuple(_locks(road)))
 
 
 def _bump(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.follow.bump import Bumper, Wish
-    from build.pin.archive import ConfiguredIndex
+    from build.follow.bump import Wish
     from build.recipe.check import check
-    from build.road import Road
     from build.several import each
 
     recipes = selected(arguments, settings)
@@ -102,17 +107,26 @@ def _bump(arguments: argparse.Namespace, settings: Settings, console: Console) -
     if len(recipes) > 1 and wish != Wish():
         message = "--to, --version and --commit are about one recipe"
         raise BadRequest(message, hint=f"this names {', '.join(recipe.name for recipe in recipes)}")
-    bumper = Bumper(
+    one = bumper(settings, console, check(settings.root))
+    if len(recipes) == 1:
+        return one.bump(recipes[0], wish)
+    return each(((recipe.name, partial(one.bump, recipe, wish)) for recipe in recipes), console)
+
+
+def bumper(settings: Settings, console: Console, recipes: "Sequence[Recipe]") -> "Bumper":
+    """Wire a bump to this machine's doors. `recipes`: all of the checkout."""
+    from build.follow.bump import Bumper
+    from build.pin.archive import ConfiguredIndex
+    from build.road import Road
+
+    return Bumper(
         root=settings.root,
         out=settings.out,
         sources=Road(settings=settings, reporter=console).resolver.sources,
         index=ConfiguredIndex(),
         reporter=console,
-        recipes=check(settings.root),
+        recipes=tuple(recipes),
     )
-    if len(recipes) == 1:
-        return bumper.bump(recipes[0], wish)
-    return each(((recipe.name, partial(bumper.bump, recipe, wish)) for recipe in recipes), console)
 
 
 def _make_samples(recipes: "Sequence[Recipe]", sources: "Sources") -> None:
