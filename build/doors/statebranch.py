@@ -164,7 +164,9 @@ def _commit(repository: Path, parent: str, changes: Mapping[str, str | None], me
     """Make a commit of a parent's files with some of them changed. No ref is moved."""
     scratch = repository / f"ingot-index.{os.getpid()}"
     blob = repository / f"ingot-blob.{os.getpid()}"
-    env = {"GIT_DIR": str(repository.absolute()), "GIT_INDEX_FILE": str(scratch.absolute())}
+    here = str(repository.absolute())
+    # git wants a work tree for taking a path out of an index; no file of it is looked at.
+    env = {"GIT_DIR": here, "GIT_WORK_TREE": here, "GIT_INDEX_FILE": str(scratch.absolute())}
     try:
         git_output(repository, "read-tree", *((parent,) if parent else ("--empty",)), env=env)
         for path, text in changes.items():

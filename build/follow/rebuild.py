@@ -67,6 +67,7 @@ class SomeFailed(WorkFailed):
         super().__init__(
             f"failed: {names}", hint="the table says where, the state branch when it is tried again"
         )
+        self.outcomes = outcomes
         self.answer = {"outcomes": outcomes}
 
 

@@ -78,7 +78,7 @@ def commit_files(
         repository.mkdir(parents=True)
         git_output(repository, "init", "--bare", "--quiet", "--initial-branch=main", ".")
         git_output(repository, "config", "uploadpack.allowFilter", "true")
-    env = {"GIT_INDEX_FILE": str(repository / "test.index"), **_WHO}
+    env = {"GIT_INDEX_FILE": str(repository / "test.index"), "GIT_WORK_TREE": str(repository), **_WHO}
     env |= {"GIT_AUTHOR_DATE": date, "GIT_COMMITTER_DATE": date}
     known = git_output(repository, "for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}").strip()
     parent = onto or known
