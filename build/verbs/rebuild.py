@@ -58,7 +58,9 @@ def _wired(settings: Settings, console: Console, remote: str) -> "Rebuild":
     from build.follow.state import BRANCH, State
     from build.recipe.check import check
 
-    place, repository = settings.cache / "follow", git_dir(settings.root)
+    repository = git_dir(settings.root)
+    # Clones may share a cache, but not the copies they work on.
+    place = settings.cache / "follow" / store.sha256_text(str(repository))[:12]
 
     def watch(recipes: "Sequence[Recipe]") -> "Report":
         return watch_of(settings, console, TIMEOUT_S, recipes).look(recipes)

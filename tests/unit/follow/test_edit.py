@@ -55,7 +55,7 @@ VERSIONS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     name=st.sampled_from(sorted(RECIPES)),
     bumps=st.lists(st.tuples(COMMITS, VERSIONS), min_size=50, max_size=50),

@@ -20,7 +20,7 @@ from tests.unit.follow.runner import NOW, STATIONS, broken, made, reached
 
 pytestmark = pytest.mark.processes
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 ALL = [f"{name} fork b8" for name in STATIONS]
 
 

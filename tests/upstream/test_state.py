@@ -75,7 +75,7 @@ def test_many_at_once_lose_nothing(tmp_path: Path) -> None:
         "branch = StateBranch(repository=Path(place), branch='state', remote=remote)\n"
         f"for n in range(3): branch.change(lambda files: {{f'{{name}}{{n}}': '1'}}, name, date='{DATE}')\n"
     )
-    root = str(Path(__file__).parents[3])
+    root = str(Path(__file__).parents[2])
     children = [
         subprocess.Popen((sys.executable, "-c", code, str(one.repository), remote, name), cwd=root)
         for one, name in zip(branches, "ab", strict=True)

@@ -20,7 +20,7 @@ from tests.unit.follow.places import ARGS, CMAKE, FORK, HOST, PATCH, TREE, Place
 
 pytestmark = pytest.mark.processes
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -1,0 +1,66 @@
+"""A candidate down the whole road, for real: upstream's next commit bumped, compiled, smoke-tested, pushed, committed."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+
+from build.doors.statebranch import git_dir
+from build.doors.store import sha256_text
+from build.settings import Settings
+from tests.integration.conftest import Checkout
+
+pytestmark = pytest.mark.engine
+
+
+def git(root: Path, *words: str) -> str:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    done = subprocess.run(("git", *who, *words), cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def following(checkout: Checkout, settings: Settings) -> Iterator[Checkout]:
+    """A clone whose sample follows the branch that is one commit ahead, with one image alone."""
+    checkout.edit("recipes/minifork.yaml", "  branch: main\n", "  branch: next\n")
+    path = checkout.root / "recipes" / "minifork.yaml"
+    text = path.read_text()
+    path.write_text(text[: text.index("variants:")] + text[text.index("runtime:") :])
+    git(checkout.root, "init", "-q", "-b", "main")
+    git(checkout.root, "add", "build", "dockerfiles", "patches", "recipes", "samples")
+    git(checkout.root, "commit", "-qm", "ours")
+    yield checkout
+    shutil.rmtree(
+        settings.cache / "follow" / sha256_text(str(git_dir(checkout.root)))[:12], ignore_errors=True
+    )
+
+
+def tags(checkout: Checkout) -> list[str]:
+    host, _, namespace = checkout.env["INGOT_REGISTRY"].partition("/")
+    with urlopen(f"http://{host}/v2/{namespace}/minifork/tags/list", timeout=10) as answer:
+        return sorted(json.load(answer)["tags"])
+
+
+def test_the_next_commit_is_built_pushed_and_committed(following: Checkout) -> None:
+    pinned = git(following.root, "show", "main:recipes/minifork.yaml")
+    first = following.run("rebuild", "minifork", "--json")
+    assert first.code == 0, first.err
+    (outcome,) = json.loads(first.out)["outcomes"]
+    assert (outcome["verdict"], outcome["detail"]) == ("rebuilt", "b42 to b43, on bump/minifork")
+    assert "✓ smoke minifork" in first.err
+    immutable = [tag for tag in tags(following) if tag.startswith("b43-cu130-sm120a-")]
+    assert tags(following) == sorted(["b43", "latest", *immutable])
+    assert len(immutable) == 1
+    bumped = git(following.root, "show", "bump/minifork:recipes/minifork.yaml")
+    changed = [line for line in bumped.splitlines() if line not in pinned.splitlines()]
+    assert [line.split(":")[0].strip() for line in changed] == ["commit", "version"]
+    assert git(following.root, "status", "--porcelain", "recipes") == ""
+
+    again = following.run("rebuild", "minifork", "--json")
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["outcomes"][0]["verdict"] == "done already"
+    assert "compile" not in again.err
