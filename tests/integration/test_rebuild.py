@@ -1,6 +1,7 @@
 """A candidate down the whole road, for real: upstream's next commit bumped, compiled, smoke-tested, pushed, committed."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,7 +20,11 @@ pytestmark = pytest.mark.engine
 
 def git(root: Path, *words: str) -> str:
     who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    done = subprocess.run(("git", *who, *words), cwd=root, check=True, capture_output=True, text=True)
+    # Long ago: the schedule counts from the commit that wrote the pin.
+    env = {**os.environ, "GIT_COMMITTER_DATE": "2026-01-01T00:00:00+0000"}
+    done = subprocess.run(
+        ("git", *who, *words), cwd=root, env=env, check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 
