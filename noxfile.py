@@ -177,6 +177,24 @@ def new(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def watch(session: nox.Session) -> None:
+    """Ask every upstream whether there is something new: nox -s watch -- [RECIPE...] [--json]."""
+    verb(session, "watch")
+
+
+@nox.session(default=False)
+def bump(session: nox.Session) -> None:
+    """Move a recipe to what is new upstream, and say what changed: nox -s bump -- RECIPE [--to REF]."""
+    verb(session, "bump")
+
+
+@nox.session(default=False)
+def rebuild(session: nox.Session) -> None:
+    """Take what is new upstream down the whole road: nox -s rebuild -- [RECIPE...] [--dry-run] [--remote origin]."""
+    verb(session, "rebuild")
+
+
+@nox.session(default=False)
 def doctor(session: nox.Session) -> None:
     """Say what this machine has and lacks, with the command that mends it."""
     verb(session, "doctor")

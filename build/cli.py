@@ -13,7 +13,7 @@ from build.doors.console import Console
 from build.errors import BadRecipes, IngotError, WorkFailed
 from build.settings import from_env
 from build.several import SeveralFailed
-from build.verbs import bench, ci, compare, house, publish, report, road
+from build.verbs import bench, ci, compare, follow, house, publish, rebuild, report, road
 from build.verbs.group import Handler, Verbs
 
 __all__ = ["main"]
@@ -72,6 +72,7 @@ def _failed(arguments: argparse.Namespace, console: Console, error: IngotError) 
         console.error(error.message, error.hint)
     if arguments.json:
         answer = {
+            **({} if error.answer is None else store.to_data(error.answer)),
             "error": error.message,
             "hint": error.hint,
             "exit_code": error.exit_code,
@@ -94,6 +95,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = Verbs(parser)
-    for group in (road, report, bench, publish, house, compare, ci):
+    for group in (road, report, bench, publish, follow, rebuild, house, compare, ci):
         group.add(verbs)
     return parser

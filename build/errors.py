@@ -53,6 +53,8 @@ class IngotError(Exception):
     """An error that is the user's to read: a message, a hint that mends it, an exit code."""
 
     exit_code: int = 1
+    answer: object = None
+    """What is known all the same; `--json` prints it beside the error."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

@@ -101,7 +101,7 @@ class Wiring:
     def _registry_has(self, reference: str) -> bool:
         return self.registry.exists(reference)
 
-    def _digest(self, reference: str) -> str | None:
+    def digest(self, reference: str) -> str | None:
         from build.doors.registry import parse_reference
 
         manifest = self.registry.manifest(parse_reference(reference))

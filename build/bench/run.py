@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from build.bench.ratio import Ratio, by_turns
+from build.bench.watch import watch_ratio
 from build.doors import process
 from build.doors.effects import EngineHandle, Reporter
 from build.errors import BadRequest
@@ -77,6 +78,10 @@ class _Bench:
             limit=1.0,
             clock=time.monotonic,
         )
+
+    def watch(self, runs: int) -> Ratio:
+        """A hundred upstreams, of which three hang and two refuse."""
+        return watch_ratio(self.checkout("watch", cold=False), runs)
 
     def cold(self, runs: int) -> Ratio:
         """Resolve, plan, build and smoke with an empty compile cache, against a bare bake of the rendered file."""
@@ -158,6 +163,7 @@ MEASURES: dict[str, tuple[Callable[[_Bench, int], Ratio], int]] = {
     "noop": (_Bench.noop, 5),
     "cold": (_Bench.cold, 3),
     "static": (_Bench.static, 3),
+    "watch": (_Bench.watch, 3),
 }
 """Name on the command line, how it is measured, how many runs of each side."""
 

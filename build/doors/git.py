@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import process
-from build.doors.gitlocks import bound, clear_locks
+from build.doors.gitcommand import CONFIGURATION, ENVIRONMENT, remote_command
+from build.doors.gitlocks import clear_locks
 from build.doors.remotewords import is_broken, is_final, join, refused
 from build.doors.store import locked, write_text
 from build.errors import CommandFailed, ToolMissing, WorkFailed
@@ -28,23 +29,6 @@ __all__ = [
     "git_status",
     "keep_bytes",
 ]
-
-_ENVIRONMENT = {
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
-    "LC_ALL": "C",
-}
-_CONFIGURATION = tuple(
-    word
-    for setting in (
-        "core.autocrlf=false",
-        "core.symlinks=true",
-        "apply.ignoreWhitespace=no",
-        "gc.auto=0",
-    )
-    for word in ("-c", setting)
-)
-"""The user's own configuration is honoured (insteadOf, proxies, credentials), but not where it would change bytes."""
 
 _ATTRIBUTES = "* -text -ident -filter -export-subst -export-ignore -working-tree-encoding\n"
 """Bytes as committed, whatever the tree's own attributes ask for: no line-end conversion, no filters."""
@@ -72,14 +56,14 @@ def git_status(
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     import git
 
-    command = ["git", *_CONFIGURATION, *arguments]
+    command = ["git", *CONFIGURATION, *arguments]
     # Said in every call: git hooks export GIT_DIR, and we may be called from one.
     places = {"GIT_DIR": str(directory.absolute())}
     try:
         with open(os.devnull, "rb") as source:  # noqa: PTH123  (a device)
             status, out, err = git.cmd.Git(directory).execute(
                 command,
-                env={**_ENVIRONMENT, **places, **(env or {})},
+                env={**ENVIRONMENT, **places, **(env or {})},
                 istream=source,
                 with_extended_output=True,
                 with_exceptions=False,
@@ -94,12 +78,8 @@ def git_status(
 
 def ask_remote(mirror: Path, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[int, str, str]:
     """Run a git command that waits for a remote. An interrupt ends it with its children; so does our own death."""
-    done = process.run(
-        bound("git", *_CONFIGURATION, *arguments),
-        cwd=mirror,
-        env={**_ENVIRONMENT, "GIT_DIR": str(mirror.absolute()), **(env or {})},
-        check=False,
-    )
+    command = remote_command(mirror, *arguments, env=env)
+    done = process.run(command.argv, cwd=command.cwd, env=command.env, check=False)
     return done.status, done.stdout, done.stderr
 
 
@@ -197,6 +177,10 @@ class GitMirrors:
             git_output(path, "init", "--bare", "--quiet", ".")
         keep_bytes(path)
         return path
+
+    def empty(self) -> Path:
+        """Return a repository that holds nothing, for questions to remotes that are not mirrored."""
+        return self.mirror("ingot:nothing")
 
     def has(self, mirror: Path, commit: Commit) -> bool:
         """Say whether the mirror holds the commit with its whole tree."""

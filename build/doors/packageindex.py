@@ -30,6 +30,8 @@ class IndexFile:
     """Absolute. A private index's address may hold a login."""
     sha256: str
     """64 hex digits; empty where the index does not say."""
+    yanked: bool = False
+    """Withdrawn by its publisher: still there for those who have locked it."""
 
 
 def simple_index(url: str, *, web: Web | None = None) -> tuple[IndexFile, ...]:
@@ -76,7 +78,11 @@ def _from_json(answer: Answer) -> tuple[IndexFile, ...]:
     try:
         files: list[dict[str, Any]] = json.loads(answer.body)["files"]
         return tuple(
-            IndexFile(url=urljoin(answer.url, file["url"]), sha256=file.get("hashes", {}).get("sha256", ""))
+            IndexFile(
+                url=urljoin(answer.url, file["url"]),
+                sha256=file.get("hashes", {}).get("sha256", ""),
+                yanked=file.get("yanked", False) is not False,
+            )
             for file in files
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -99,7 +105,8 @@ class _Page(HTMLParser):
         self.files: list[IndexFile] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        target = dict(attrs).get("href")
+        known = dict(attrs)
+        target = known.get("href")
         if target is None:
             return
         if tag == "base":
@@ -107,4 +114,4 @@ class _Page(HTMLParser):
         elif tag == "a":
             link, fragment = urldefrag(urljoin(self._base, target))
             hashes = parse_qs(fragment).get("sha256", [""])
-            self.files.append(IndexFile(url=link, sha256=hashes[0]))
+            self.files.append(IndexFile(url=link, sha256=hashes[0], yanked="data-yanked" in known))

@@ -5,20 +5,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from build.errors import CommandFailed, ToolMissing, WorkFailed
 
-__all__ = ["Completed", "run", "spawn", "stream"]
+__all__ = ["Command", "Completed", "Ended", "run", "run_all", "spawn", "stream"]
 
 _PATIENCE_S = 10.0
 """Seconds between asking a process group to end and killing it."""
 
+_LOOK_S = 0.01
+"""Seconds between two looks at programs that run side by side."""
 
 _PR_SET_PDEATHSIG = 1
 """https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html"""
@@ -32,6 +36,27 @@ class Completed:
     status: int
     stdout: str
     stderr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A program and how it is called."""
+
+    argv: tuple[str, ...]
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Laid over this process's environment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How one of several programs ended."""
+
+    number: int
+    """Its place among the commands."""
+    done: Completed | None
+    """None: its time was up, and it was killed with its children."""
+    seconds: float
 
 
 def run(  # noqa: PLR0913  (one door, every way to call a program)
@@ -108,6 +133,83 @@ def stream(
             raise
 
 
+def run_all(commands: Sequence[Command], *, timeout_s: float, at_once: int = 128) -> Iterator[Ended]:
+    """Run programs side by side and yield each as it ends; none waits for another.
+
+    For programs that only ask: whichever is not done after `timeout_s` is killed, and so are all that still run when
+    the caller stops listening or is interrupted.
+
+    Raises:
+        ToolMissing: there is no such program.
+    """
+    waiting = list(enumerate(commands))[::-1]
+    running: list[_Asking] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                number, command = waiting.pop()
+                running.append(_Asking(number, command))
+            ended = [one for one in running if one.is_over(timeout_s)]
+            for one in ended:
+                running.remove(one)
+                yield one.ended()
+            if not ended:
+                time.sleep(_LOOK_S)
+    finally:
+        for one in running:
+            one.kill()
+            one.ended()
+
+
+class _Asking:
+    """One of several programs. Its output goes to files: nobody has to read it while it runs."""
+
+    def __init__(self, number: int, command: Command) -> None:
+        self._number, self._argv = number, command.argv
+        self._files = ExitStack()
+        self._out = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (the stack closes it)
+        self._err = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115  (the stack closes it)
+        self._begun = time.monotonic()
+        self._in_time = True
+        try:
+            self._process = _start(
+                command.argv,
+                cwd=command.cwd,
+                env=command.env,
+                stdin=subprocess.DEVNULL,
+                stdout=self._out,
+                stderr=self._err,
+            )
+        except BaseException:
+            self._files.close()
+            raise
+
+    def is_over(self, timeout_s: float) -> bool:
+        if self._process.poll() is not None:
+            return True
+        self._in_time = time.monotonic() - self._begun < timeout_s
+        if not self._in_time:
+            self.kill()
+        return not self._in_time
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def ended(self) -> Ended:
+        with self._files:
+            out, err = (_whole(sink) for sink in (self._out, self._err))
+        done = Completed(argv=self._argv, status=self._process.returncode, stdout=out, stderr=err)
+        seconds = time.monotonic() - self._begun
+        return Ended(number=self._number, done=done if self._in_time else None, seconds=seconds)
+
+
+def _whole(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
 def spawn(argv: tuple[str, ...], *, log: Path, env: Mapping[str, str] | None = None) -> int:
     """Start a program that outlives this one, its output appended to `log`. Returns its process id."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +236,7 @@ def _start(  # noqa: PLR0913  (Popen's own)
     env: Mapping[str, str] | None,
     stdin: int,
     stdout: int | IO[bytes],
-    stderr: int,
+    stderr: int | IO[bytes],
     bound: bool = True,
 ) -> subprocess.Popen[bytes]:
     # Loaded before the fork: between fork and exec nothing may be loaded.

@@ -22,12 +22,14 @@ __all__ = [
     "canonical_json",
     "discard",
     "locked",
+    "parsed",
     "read_artifact",
     "read_known",
     "read_lines",
     "replace_dir",
     "sha256_file",
     "sha256_text",
+    "text_of",
     "to_data",
     "write_artifact",
     "write_lines",
@@ -81,9 +83,22 @@ def to_data(value: object) -> Any:  # noqa: ANN401  (JSON has no narrower type)
     return _CONVERTER.unstructure(value)
 
 
+def text_of(value: object) -> str:
+    """Render a dataclass as a JSON document that a person can read."""
+    return json.dumps(to_data(value), indent=2, ensure_ascii=False) + "\n"
+
+
+def parsed(text: str, kind: type[T]) -> T | None:
+    """Read a dataclass out of a document; None where another version of the pipeline wrote it."""
+    try:
+        return _structure(text.encode(), kind)
+    except (BaseValidationError, ValueError):
+        return None
+
+
 def write_artifact(path: Path, value: object) -> None:
     """Write a dataclass as a JSON document that a person can read."""
-    write_text(path, json.dumps(to_data(value), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, text_of(value))
 
 
 def read_artifact(path: Path, kind: type[T], *, made_by: str) -> T:

@@ -22,7 +22,7 @@ from build.recipe.rules import recipe_problems, shared_problems
 from build.recipe.words import Finding, meant, quoted
 from build.recipe.words import url as url_findings
 
-__all__ = ["NewRecipe", "name_of", "new"]
+__all__ = ["NewRecipe", "choose", "name_of", "new"]
 
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+/-]*")
 _OTHER_NAME = "choose another with --name"
@@ -119,7 +119,7 @@ def _must(findings: Iterable[Finding]) -> None:
 def _look(url: str, ref: str, name: str, sources: Sources, reporter: Reporter) -> tuple[Origin, Survey]:
     with reporter.step(f"ask {url}"):
         refs = ls_remote(sources.mirrors, url)
-    full, commit = _choose(refs, ref, url)
+    full, commit = choose(refs, ref, url)
     with reporter.step(f"fetch {url} at {commit[:12]}"):
         mirror = sources.mirrors.fetch(url, commit)
     paths = list_files(mirror, commit)
@@ -148,7 +148,7 @@ def _submodules(mirror: Path, commit: Commit, url: str, sources: Sources) -> tup
     return tuple(f"{module.path} at {module.commit[:9]} of {module.url}" for module in modules)
 
 
-def _choose(refs: RemoteRefs, ref: str, url: str) -> tuple[str, Commit]:
+def choose(refs: RemoteRefs, ref: str, url: str) -> tuple[str, Commit]:
     """Return the full name and the commit of what was asked for; a commit has no name."""
     if re.fullmatch(r"[0-9a-f]{40}", ref):
         return "", Commit(ref)

@@ -49,6 +49,16 @@ class Sources:
                 message = f"{recipe.name}: sources of kind `packages` have no tree to compile"
                 raise BadRequest(message)
 
+    def tree(self, source: GitSource | SdistSource) -> tuple[Path, str]:
+        """Return the mirror that holds a source, fetched if it is not there, and the id of its tree."""
+        match source:
+            case GitSource():
+                mirror = self._mirrored(source)
+                return mirror, self.mirrors.tree(mirror, source.commit)
+            case SdistSource():
+                scratch, tree, _ = self._unpacked(source)
+                return scratch, tree
+
     def folder(self, source: PinnedSource) -> Path:
         """Return where a pinned source is exported, patches applied."""
         modules = store.sha256_text(store.canonical_json([list(pair) for pair in source.submodules]))[:12]
@@ -56,12 +66,7 @@ class Sources:
         return self.cache / "sources" / f"{source.patched_tree}{suffix}"
 
     def _from_git(self, recipe: Recipe, wanted: GitSource) -> PinnedSource:
-        if is_sample(wanted.repo):
-            ensure_sample(wanted.repo, self.samples, self.cache)
-        mirror = self.mirrors.mirror(wanted.repo)
-        if not self.mirrors.has(mirror, wanted.commit):
-            with self.reporter.step(f"fetch {wanted.repo} at {wanted.commit[:12]}"):
-                self._fetch(wanted)
+        mirror = self._mirrored(wanted)
         modules: tuple[tuple[str, str, str], ...] = ()
         if wanted.submodules:
             modules = self._submodules(wanted.repo, mirror, wanted.commit, prefix="")
@@ -79,6 +84,15 @@ class Sources:
         self._export(index, pinned, modules)
         return pinned
 
+    def _mirrored(self, wanted: GitSource) -> Path:
+        if is_sample(wanted.repo):
+            ensure_sample(wanted.repo, self.samples, self.cache)
+        mirror = self.mirrors.mirror(wanted.repo)
+        if not self.mirrors.has(mirror, wanted.commit):
+            with self.reporter.step(f"fetch {wanted.repo} at {wanted.commit[:12]}"):
+                self._fetch(wanted)
+        return mirror
+
     def _fetch(self, wanted: GitSource) -> None:
         try:
             self.mirrors.fetch(wanted.repo, wanted.commit)
@@ -90,15 +104,7 @@ class Sources:
             raise CommitMissing(message, hint="take the new one: nox -s pins -- samples") from error
 
     def _from_sdist(self, recipe: Recipe, wanted: SdistSource) -> PinnedSource:
-        """Take a source archive as if it were a commit: its files become a tree in a repository of their own."""
-        scratch = self.mirrors.mirror(f"sdist://{wanted.sdist}/{wanted.sha256}")
-        marker = scratch / "ingot-tree"
-        if not marker.exists():
-            with self.reporter.step(f"fetch {wanted.sdist}"), fetch_archive(wanted, self.cache) as unpacked:
-                index = self.mirrors.index(scratch, scratch / f"index.{os.getpid()}")
-                index.import_folder(unpacked.folder)
-                store.write_text(marker, f"{index.write_tree()} {unpacked.newest}")
-        tree, _, committed_at = marker.read_text(encoding="utf-8").partition(" ")
+        scratch, tree, committed_at = self._unpacked(wanted)
         index, proofs = self._patched(scratch, tree, recipe.patches)
         pinned = PinnedSource(
             url=wanted.upstream,
@@ -111,6 +117,18 @@ class Sources:
         )
         self._export(index, pinned, ())
         return pinned
+
+    def _unpacked(self, wanted: SdistSource) -> tuple[Path, str, str]:
+        """Take a source archive as if it were a commit: its files become a tree in a repository of their own."""
+        scratch = self.mirrors.mirror(f"sdist://{wanted.sdist}/{wanted.sha256}")
+        marker = scratch / "ingot-tree"
+        if not marker.exists():
+            with self.reporter.step(f"fetch {wanted.sdist}"), fetch_archive(wanted, self.cache) as unpacked:
+                index = self.mirrors.index(scratch, scratch / f"index.{os.getpid()}")
+                index.import_folder(unpacked.folder)
+                store.write_text(marker, f"{index.write_tree()} {unpacked.newest}")
+        tree, _, committed_at = marker.read_text(encoding="utf-8").partition(" ")
+        return scratch, tree, committed_at
 
     def _patched(
         self, mirror: Path, tree: str, patches: tuple[Patch, ...]

@@ -34,7 +34,7 @@ def add(verbs: Verbs) -> None:
     verbs.add("demo", _demo, "build, smoke-test and push the sample fork to a registry on loopback")
     text = "measure the pipeline against a bare bake of the same file, as ratios"
     measure = verbs.add("benchmarks", _benchmarks, text)
-    measure.add_argument("names", nargs="*", metavar="NAME", help="noop, cold, static; none: all")
+    measure.add_argument("names", nargs="*", metavar="NAME", help="noop, cold, static, watch; none: all")
 
 
 def _benchmarks(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

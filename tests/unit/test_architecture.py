@@ -16,6 +16,7 @@ ORDER: tuple[frozenset[str], ...] = (
     *(frozenset({name}) for name in ("host", "pin", "plan", "image", "smoke", "publish")),
     frozenset({"follow", "bench", "report"}),
     frozenset({"several", "wiring"}),
+    frozenset({"onward"}),
     frozenset({"road", "demo"}),
     frozenset({"verbs"}),
     frozenset({"cli"}),

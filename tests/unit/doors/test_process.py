@@ -96,3 +96,54 @@ def test_a_program_that_outlives_us_writes_its_log(tmp_path: Path) -> None:
     pid = process.spawn(sh("echo $X; echo err >&2"), log=log, env={"X": "1"})
     os.waitpid(pid, 0)
     assert log.read_text() == "1\nerr\n"
+
+
+def test_side_by_side_each_has_its_own_time(tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    commands = [
+        process.Command(argv=("sh", "-c", f"(sleep 20; touch {left}) & wait")),
+        process.Command(argv=("sh", "-c", "echo out; echo err >&2; exit 3"), env={"X": "1"}),
+        process.Command(argv=("sh", "-c", "echo $X; pwd"), env={"X": "1"}, cwd=tmp_path),
+    ]
+    begun = time.monotonic()
+    ended = {one.number: one for one in process.run_all(commands, timeout_s=2.0)}
+    assert time.monotonic() - begun < 15
+    assert ended[0].done is None
+    assert ended[1].done
+    assert (ended[1].done.status, ended[1].done.stdout, ended[1].done.stderr) == (3, "out\n", "err\n")
+    assert ended[2].done
+    assert ended[2].done.stdout == f"1\n{tmp_path}\n"
+    assert list(ended)[-1] == 0, "who was done first was handed over first"
+
+
+def test_who_stops_listening_ends_the_others(tmp_path: Path) -> None:
+    mark = f"ingot-test-{tmp_path.name}"
+    commands = [
+        process.Command(argv=("true",)),
+        process.Command(argv=("sh", "-c", "sleep 30 & wait", mark)),
+    ]
+    for one in process.run_all(commands, timeout_s=60):
+        assert one.number == 0
+        break
+    living = [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _words(entry)]
+    assert living == []
+
+
+def test_no_more_than_allowed_run_at_once(tmp_path: Path) -> None:
+    script = 'touch "$0/$$"; ls "$0" | wc -l; sleep 0.2; rm "$0/$$"'
+    commands = [process.Command(argv=("sh", "-c", script, str(tmp_path)))] * 6
+    counts = [int(one.done.stdout) for one in process.run_all(commands, timeout_s=60, at_once=2) if one.done]
+    assert len(counts) == 6
+    assert max(counts) <= 2
+
+
+def test_a_program_of_several_that_is_not_there() -> None:
+    with pytest.raises(ToolMissing, match="cannot run no-such-program"):
+        list(process.run_all([process.Command(argv=("no-such-program",))], timeout_s=5))
+
+
+def _words(entry: Path) -> bytes:
+    try:
+        return entry.read_bytes()
+    except OSError:
+        return b""

@@ -1,0 +1,133 @@
+"""A hundred upstreams on loopback, some of which never answer: how long `watch` takes beside the slowest of them."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from build.bench.ratio import Ratio
+from build.doors import process
+from build.doors.commits import commit_folder
+from build.errors import WorkFailed
+
+__all__ = ["watch_ratio"]
+
+_ANSWERING, _HANGING, _REFUSING = 95, 3, 2
+_LIMIT_S = 8.0
+"""What each upstream may take; those that hang take all of it."""
+_RATIO = 1.5
+
+
+def watch_ratio(root: Path, runs: int) -> Ratio:
+    """Time `watch` as a whole against the slowest answer, or the time limit where that is longer. `root`: a checkout."""
+    text = (root / "recipes" / "minifork.yaml").read_text(encoding="utf-8")
+    for path in (root / "recipes").glob("*.yaml"):
+        path.unlink()
+    for host, count in (("up", _ANSWERING), ("hang", _HANGING), ("refuse", _REFUSING)):
+        for number in range(count):
+            _recipe(root, text, host, number)
+    folder = root / "upstreams"
+    _repositories(root, folder)
+    ours, theirs = [], []
+    with _daemon(folder, root / "daemon.log") as port, _silent() as silent:
+        ports = {"up": port, "hang": silent, "refuse": _closed()}
+        mirrors = " ".join(
+            f"https://{host}.example.org/=git://127.0.0.1:{one}/" for host, one in ports.items()
+        )
+        for _ in range(runs):
+            begun = time.monotonic()
+            slowest = _watch(root, mirrors)
+            ours.append(round(time.monotonic() - begun, 3))
+            theirs.append(max(slowest, _LIMIT_S))
+    return Ratio(name="watch / slowest upstream", ours=tuple(ours), theirs=tuple(theirs), limit=_RATIO)
+
+
+def _watch(root: Path, mirrors: str) -> float:
+    """Run `watch` and return what the slowest answer took; it must have told the upstreams apart."""
+    env = {
+        "PYTHONPATH": str(root),
+        "INGOT_GIT_MIRROR": mirrors,
+        "INGOT_CACHE": str(root / "cache"),
+        "INGOT_OUT": str(root / "out"),
+    }
+    words = ("watch", "*", "--json", "--timeout", f"{_LIMIT_S:g}")
+    done = process.run((sys.executable, "-m", "build", *words), cwd=root, env=env, check=False)
+    answer = json.loads(done.stdout)
+    found = len(answer["candidates"]), len(answer["failed"])
+    if found != (_ANSWERING, _HANGING + _REFUSING):
+        message = f"watch found {found[0]} candidates and {found[1]} errors:\n{done.stderr}"
+        raise WorkFailed(message)
+    return float(answer["slowest_s"])
+
+
+def _recipe(root: Path, text: str, host: str, number: int) -> None:
+    name = f"{host}-{number}"
+    for pattern, words in (
+        ("name: .*", f"name: {name}"),
+        ("  repository: .*", f"  repository: {name}"),
+        ("  repo: .*", f"  repo: https://{host}.example.org/{name}.git"),
+    ):
+        text = re.sub(f"(?m)^{pattern}$", words, text, count=1)
+    patches = re.compile(r"^patches:\n(?:  .*\n)+", re.MULTILINE)
+    (root / "recipes" / f"{name}.yaml").write_text(patches.sub("", text), encoding="utf-8")
+
+
+def _repositories(root: Path, folder: Path) -> None:
+    first = folder / "up-0.git"
+    files = root / "samples" / "minifork"
+    commit_folder(files, first, branch="main", message="new", date="2026-03-01T00:00:00+0000")
+    for number in range(1, _ANSWERING):
+        shutil.copytree(first, folder / f"up-{number}.git")
+    shutil.rmtree(root / "patches" / "minifork")
+
+
+@contextmanager
+def _daemon(folder: Path, log: Path) -> Iterator[int]:
+    """Serve the repositories for the block; returns the port."""
+    port = _closed()
+    argv = (
+        "git",
+        "daemon",
+        "--export-all",
+        "--max-connections=0",
+        "--listen=127.0.0.1",
+        f"--port={port}",
+        f"--base-path={folder}",
+        str(folder),
+    )
+    pid = process.spawn(argv, log=log)
+    try:
+        _listens(port)
+        yield port
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _listens(port: int) -> None:
+    for _ in range(100):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    message = f"git daemon does not listen on port {port}"
+    raise WorkFailed(message, hint="is loopback up, and git whole?")
+
+
+@contextmanager
+def _silent() -> Iterator[int]:
+    """Take connections for the block and never say anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield int(listener.getsockname()[1])
+
+
+def _closed() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

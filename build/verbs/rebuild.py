@@ -1,0 +1,129 @@
+"""The verb that takes what is new upstream down the whole road, and the stations it is given."""
+
+import argparse
+import socket
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from build.doors.console import Console
+from build.errors import BadRequest
+from build.settings import Settings
+from build.verbs.follow import TIMEOUT_S, bumper, watch_of
+from build.verbs.group import Verbs
+
+if TYPE_CHECKING:
+    from build.follow.bump import Wish
+    from build.follow.bumped import Bump
+    from build.follow.rebuild import Rebuild, Work
+    from build.follow.watch import Report
+    from build.recipe.model import Recipe
+    from build.road import Road
+
+__all__ = ["add"]
+
+
+def add(verbs: Verbs) -> None:
+    """Add rebuild."""
+    rebuild = verbs.add(
+        "rebuild",
+        _rebuild,
+        "take every candidate down the whole road: bump, build, smoke, push, and the new pin on a branch",
+        detail="Works on HEAD, in a copy. Moving tags follow when all images of a recipe have passed. What failed is "
+        "tried again later, what is done is not done again: the branch ingot-state remembers.",
+    )
+    rebuild.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
+    rebuild.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
+    rebuild.add_argument(
+        "--remote",
+        default="",
+        metavar="NAME",
+        help="git remote that all runners share: its branches are the truth. Without it this clone's are",
+    )
+
+
+def _rebuild(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    if settings.registry is None and not arguments.dry_run:
+        message = "INGOT_REGISTRY is not set: nowhere to push to"
+        raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace, or --dry-run")
+    outcomes = _wired(settings, console, arguments.remote).run(arguments.recipes, dry_run=arguments.dry_run)
+    return {"outcomes": outcomes}
+
+
+def _wired(settings: Settings, console: Console, remote: str) -> "Rebuild":
+    from build.doors import store
+    from build.doors.statebranch import StateBranch, git_dir
+    from build.follow.rebuild import Rebuild, Station
+    from build.follow.state import BRANCH, State
+    from build.recipe.check import check
+
+    repository = git_dir(settings.root)
+    # Clones may share a cache, but not the copies they work on.
+    place = settings.cache / "follow" / store.sha256_text(str(repository))[:12]
+
+    def watch(recipes: "Sequence[Recipe]") -> "Report":
+        return watch_of(settings, console, TIMEOUT_S, recipes).look(recipes)
+
+    def bump(work: "Work", wish: "Wish") -> "Bump":
+        here = replace(settings, root=work.checkout, out=work.out)
+        return bumper(here, console, check(work.checkout)).bump(work.recipe, wish)
+
+    stations = _Stations(settings, console)
+    holder = store.sha256_text(f"{socket.gethostname()} {place.resolve()}")[:12]
+    return Rebuild(
+        repository=repository,
+        place=place,
+        watch=watch,
+        bump=bump,
+        stations=(
+            Station(name="resolve", do=stations.resolve),
+            Station(name="build and smoke", do=stations.build),
+            Station(name="push", do=stations.push),
+            Station(name="tags", do=stations.tags),
+        ),
+        state=State(branch=StateBranch(repository=repository, branch=BRANCH, remote=remote), holder=holder),
+        now=lambda: datetime.now(tz=UTC),
+        reporter=console,
+    )
+
+
+class _Stations:
+    """The road's stations for a recipe and all its variants."""
+
+    def __init__(self, settings: Settings, console: Console) -> None:
+        self._settings, self._console = settings, console
+
+    def resolve(self, work: "Work") -> None:
+        for variant in self._variants(work):
+            self._road(work).resolve(work.recipe, variant)
+
+    def build(self, work: "Work") -> None:
+        for variant in self._variants(work):
+            self._road(work).image(work.recipe, variant)
+
+    def push(self, work: "Work") -> None:
+        """Push every image under the tag that never moves."""
+        self._pushed(work, moving=False)
+
+    def tags(self, work: "Work") -> None:
+        """Move the moving tags, now that all images are in the registry."""
+        self._pushed(work, moving=True)
+
+    def _pushed(self, work: "Work", *, moving: bool) -> None:
+        from build.plan.model import directory_name
+
+        for variant in self._variants(work):
+            self._road(work).push(directory_name(work.recipe.name, variant), moving=moving)
+
+    def _variants(self, work: "Work") -> tuple[str, ...]:
+        from build.recipe.effective import variant_names
+
+        return variant_names(work.recipe)
+
+    def _road(self, work: "Work") -> "Road":
+        from build.road import Road
+
+        return Road(
+            settings=replace(self._settings, root=work.checkout, out=work.out), reporter=self._console
+        )
