@@ -65,7 +65,7 @@ class Operands:
         if name in self.recipes:
             message = f"{operand} has no artifacts below {self.out}"
             raise BadRequest(
-                message, hint=f"nox -s build -- {name}, or `nox -s plan` to compare what is pinned"
+                message, hint=f"nox -s build -- {name}, or `nox -s resolve -- {name}` to compare pins"
             )
         message = f"there is no recipe, folder or image called {operand}"
         raise NothingSelected(

@@ -5,6 +5,8 @@ is found here and not in somebody's crash loop. What the help says only explains
 listed and rejected.
 """
 
+import itertools
+import re
 import shlex
 
 from build.doors.effects import RunResult
@@ -14,6 +16,9 @@ from build.smoke.running.words import fate, stopped, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["check", "groups"]
+
+_LINES = 3
+_ERROR = re.compile(r"\berror\b", re.IGNORECASE)
 
 
 def groups(words: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
@@ -81,8 +86,17 @@ def _refusal(words: tuple[str, ...], result: RunResult, listed: tuple[HelpFlag, 
     if stopped(result):
         return f"the promised `{shlex.join(words)}` {fate(result)}: {tail(result.stderr or result.stdout, 3)}"
     standing = _standing(words, listed)
-    said = tail(result.stderr or result.stdout, 3)
+    said = _error_in(result.stderr or result.stdout)
     return f"the promised `{shlex.join(words)}` is refused{f', {standing}' if standing else ''}: {said}"
+
+
+def _error_in(text: str) -> str:
+    """Find the parser's own words: llama.cpp puts a line about the GPU before them, and the flag's usage after."""
+    lines = text.strip().splitlines()
+    begins = next((at for at, line in enumerate(lines) if _ERROR.search(line)), None)
+    if begins is None:
+        return tail(text, _LINES)
+    return "\n".join(itertools.takewhile(str.strip, lines[begins : begins + _LINES]))
 
 
 def _standing(words: tuple[str, ...], listed: tuple[HelpFlag, ...]) -> str:

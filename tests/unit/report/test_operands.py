@@ -210,7 +210,7 @@ def test_what_changed_since_the_last_push(world: World) -> None:
         ("mini", "nonsense", NothingSelected, "there is no recipe, folder or image called nonsense",
          "a recipe of recipes/, a folder, registry/name:tag, or `published`"),
         ("mini", "other", BadRequest, "other has no artifacts below {out}",
-         "nox -s build -- other, or `nox -s plan` to compare what is pinned"),
+         "nox -s build -- other, or `nox -s resolve -- other` to compare pins"),
         ("mini", "published", BadRequest, "mini: no image has been pushed from {out}/mini",
          "nox -s push -- mini, or name a reference of the registry"),
         ("published", "published", BadRequest,

@@ -82,6 +82,27 @@ def test_a_parser_that_does_not_look_at_values() -> None:
     )
 
 
+def test_the_parsers_words_are_found_between_others() -> None:
+    class Wordy(Server):
+        def refusal(self, args: tuple[str, ...]) -> str:
+            refused = super().refusal(args)
+            usage = "usage:\n--jinja    use it\n\nto show complete usage, run with -h"
+            return refused and f"0.1 E ggml_cuda_init: failed\n{refused}\nsee the manual\n\n{usage}"
+
+    verdict = arguments.check(running_image(Wordy(takes=without("--jinja"))))
+    said = "error: invalid argument: --jinja\nsee the manual"
+    assert verdict.findings == (f"the promised `--jinja` is refused: {said}",)
+
+
+def test_a_refusal_without_the_word_is_cited_from_its_end() -> None:
+    class Mute(Server):
+        def refusal(self, args: tuple[str, ...]) -> str:
+            return super().refusal(args) and "1\n2\n3\nno"
+
+    verdict = arguments.check(running_image(Mute(takes=without("--jinja"))))
+    assert verdict.findings == ("the promised `--jinja` is refused: 2\n3\nno",)
+
+
 def test_no_promise_is_no_finding() -> None:
     image = running_image(good_server(), serve=(), flags=(), refused=())
     assert arguments.check(image).findings == ()
