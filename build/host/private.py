@@ -216,7 +216,8 @@ def _configuration(place: Place, bridge: network.Bridge) -> dict[str, object]:
         "pidfile": str(place.pidfile),
         "data-root": str(place.data),
         "exec-root": str(place.run / "exec"),
-        "features": {"containerd-snapshotter": True},
+        # `cdi`: a host that describes its GPU in /etc/cdi or /var/run/cdi can have it in containers.
+        "features": {"containerd-snapshotter": True, "cdi": True},
         "bridge": bridge.name,
         "mtu": bridge.mtu,
         "iptables": False,

@@ -52,7 +52,7 @@ def test_the_daemon_touches_no_other_engine(settings: Settings) -> None:
     assert said["iptables"] is False
     assert said["bridge"] == place.bridge
     assert said["mtu"] == 1400
-    assert said["features"] == {"containerd-snapshotter": True}
+    assert said["features"] == {"containerd-snapshotter": True, "cdi": True}
     assert all(
         str(said[key]).startswith((str(settings.cache), str(place.run))) for key in ("data-root", "exec-root")
     )

@@ -1,0 +1,85 @@
+"""A device through CDI, for real: an engine of its own whose only device is a description that sets a variable."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from build.doors.effects import ContainerSpec, EngineHandle, GpuAccess
+from build.doors.engine import DockerEngine
+from build.errors import WorkFailed
+from build.host.place import place_of
+from build.settings import Settings
+from tests.integration.conftest import Checkout
+
+pytestmark = [pytest.mark.engine, pytest.mark.skipif(os.geteuid() != 0, reason="an engine needs root")]
+
+DESCRIPTION = """\
+cdiVersion: "0.5.0"
+kind: nvidia.com/gpu
+devices:
+  - name: all
+    containerEdits:
+      env: ["HANDED_OUT=through CDI"]
+"""
+ASK = ContainerSpec(
+    image="ingot.local/gpu-access:1", entrypoint=("/bin/sh", "-c"), args=('echo "[$HANDED_OUT]"',)
+)
+
+
+@pytest.fixture
+def cdi(tmp_path: Path, engine: EngineHandle, settings: Settings) -> Iterator[tuple[DockerEngine, Path]]:
+    """An engine that reads device descriptions from a folder that is empty at first."""
+    packages = place_of(settings).packages
+    if not (packages / "usr/sbin/dockerd").exists():
+        pytest.skip("no engine packages are unpacked on this machine")
+    devices = tmp_path / "cdi"
+    devices.mkdir()
+    configuration = {
+        "hosts": [f"unix://{tmp_path}/d.sock"], "pidfile": f"{tmp_path}/d.pid", "data-root": f"{tmp_path}/data",
+        "exec-root": f"{tmp_path}/exec", "features": {"containerd-snapshotter": True, "cdi": True},
+        "cdi-spec-dirs": [str(devices)], "bridge": "none", "iptables": False, "ip6tables": False,
+    }  # fmt: skip
+    (tmp_path / "daemon.json").write_text(json.dumps(configuration))
+    path = f"{packages}/usr/sbin:{packages}/usr/bin:{os.environ['PATH']}"
+    with (tmp_path / "log").open("wb") as log:
+        daemon = subprocess.Popen(
+            (packages / "usr/sbin/dockerd", "--config-file", tmp_path / "daemon.json"),
+            env={**os.environ, "PATH": path}, stdout=log, stderr=log,
+        )  # fmt: skip
+    handle = EngineHandle(kind="host", name="host", docker_host=f"unix://{tmp_path}/d.sock", environment=())
+    try:
+        until = time.monotonic() + 60
+        while not (tmp_path / "d.sock").exists() and time.monotonic() < until:
+            time.sleep(0.2)
+        with DockerEngine(handle) as ours:
+            yield ours, devices
+    finally:
+        daemon.terminate()
+        daemon.wait(60)
+
+
+def test_a_described_device_reaches_the_container(cdi: tuple[DockerEngine, Path], good: Checkout) -> None:
+    ours, devices = cdi
+    assert ours.info().gpu_access is GpuAccess.NONE
+    ours.load(good.out / "minifork" / "image", ASK.image)
+    (devices / "nvidia.yaml").write_text(DESCRIPTION)
+    assert ours.info().gpu_access is GpuAccess.CDI
+    wanted = ContainerSpec(image=ASK.image, entrypoint=ASK.entrypoint, args=ASK.args, gpus=True)
+    assert ours.run_once(wanted).stdout == "[through CDI]\n"
+    assert ours.run_once(ASK).stdout == "[]\n"
+
+
+def test_a_device_that_is_described_wrongly_is_an_error(
+    cdi: tuple[DockerEngine, Path], good: Checkout
+) -> None:
+    ours, devices = cdi
+    ours.load(good.out / "minifork" / "image", ASK.image)
+    (devices / "nvidia.yaml").write_text(DESCRIPTION.replace("name: all", 'name: "0"'))
+    wanted = ContainerSpec(image=ASK.image, entrypoint=ASK.entrypoint, args=ASK.args, gpus=True)
+    with pytest.raises(WorkFailed, match=r"unresolvable CDI devices nvidia\.com/gpu=all"):
+        ours.run_once(wanted)
