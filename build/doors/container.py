@@ -191,6 +191,8 @@ def options(spec: ContainerSpec) -> dict[str, Any]:
         "security_opt": ["no-new-privileges"],
         # The watch reads what is printed; nothing of it goes to the engine's disk.
         "log_config": LogConfig(type="none"),
+        # The image's own health check would run beside the check that asks.
+        "healthcheck": {"test": ["NONE"]},
         "labels": dict(spec.labels),
         "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if spec.gpus else None,
         "detach": True,
