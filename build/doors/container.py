@@ -192,6 +192,8 @@ def options(spec: ContainerSpec, access: GpuAccess = GpuAccess.NONE) -> dict[str
         "security_opt": ["no-new-privileges"],
         # The watch reads what is printed; nothing of it goes to the engine's disk.
         "log_config": LogConfig(type="none"),
+        # The image's own health check would run beside the check that asks.
+        "healthcheck": {"test": ["NONE"]},
         "labels": dict(spec.labels),
         "device_requests": [DeviceRequest(**request_for(access))] if spec.gpus else None,
         "detach": True,

@@ -82,6 +82,7 @@ def test_the_defaults_of_a_container_are_strict() -> None:
     ]
     assert options["ipc_mode"] == options["cgroupns"] == "private"
     assert options["mounts"] == [{"Target": "/b", "Source": "/a", "Type": "bind", "ReadOnly": True}]
+    assert options["healthcheck"] == {"test": ["NONE"]}
     assert options["device_requests"] is None
     assert options["entrypoint"] is None
 
