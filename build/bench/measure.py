@@ -52,6 +52,8 @@ class Wanted:
     """None: a generated one, which only the sample fork has."""
     beside: tuple[Path, ...] = ()
     """Further files, say a draft model, that the server sees beside the model."""
+    serve: tuple[str, ...] | None = None
+    """The server's command line; None: the one that the recipe promises."""
     arguments: tuple[str, ...] = ()
     """Further arguments of the server."""
 
@@ -100,7 +102,8 @@ class Bench:
 
     def _served_words(self) -> tuple[str, ...]:
         """The promised command line, which is what users run; the port that the image promises comes last and wins."""
-        return (*self.loader.expect.serve, "--port", "{port}")
+        serve = self.loader.expect.serve if self.wanted.serve is None else self.wanted.serve
+        return (*serve, "--port", "{port}")
 
     def _prepared(self, image: RunningImage, folder: Path) -> RunningImage:
         if isinstance(self.gpu, HostGpu):

@@ -25,6 +25,7 @@ __all__ = ["Served", "served", "timing_of"]
 
 _ASK = "/ingot/ask"
 _LOAD_S = 900
+_CALL_S = 5
 _ANSWER_S = 1800
 _NOT_FOUND = "error: 404"
 _SAMPLE = 400
@@ -127,7 +128,8 @@ class Served:
         Raises:
             WorkFailed: it did not come up, or it came up on the CPU where a GPU was meant.
         """
-        retry = ["--retry", str(_LOAD_S), "--retry-delay", "1", "--retry-max-time", str(_LOAD_S)]
+        # Short calls, each from a container of its own: one that waits on would not notice that the server has ended.
+        retry = ["--retry", str(_CALL_S), "--retry-delay", "1", "--retry-max-time", str(_CALL_S)]
         words = [
             "curl",
             "-sS",
@@ -138,7 +140,11 @@ class Served:
             "--retry-connrefused",
             "--retry-all-errors",
         ]
-        result = self._curl(words, self.image.expect.health, _LOAD_S + 30.0)
+        result = self._curl(words, self.image.expect.health, 60.0 + _CALL_S)
+        for _ in range(_LOAD_S // _CALL_S):
+            if result.exit_code == 0:
+                break
+            result = self._curl(words, self.image.expect.health, 60.0 + _CALL_S)
         if result.exit_code != 0:
             raise self._refused(self.image.expect.health, result)
         gave_up = [

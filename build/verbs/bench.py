@@ -47,6 +47,11 @@ def add(verbs: Verbs) -> None:
         help="a further file in the model's folder, such as a draft model; may be repeated",
     )
     bench.add_argument(
+        "--serve",
+        metavar="TEXT",
+        help="the server's whole command line instead of the recipe's: '-m {model} -ngl 99 -c 8192'",
+    )
+    bench.add_argument(
         "--arguments",
         default="",
         metavar="TEXT",
@@ -66,15 +71,19 @@ def _counts(text: str) -> tuple[int, ...]:
     return tuple(_count(word) for word in text.split(",") if word.strip())
 
 
+def _words(option: str, text: str) -> tuple[str, ...]:
+    """Split a command line as a shell would; nothing in it is ever given to one."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        message = f"{option} cannot be read: {error}"
+        raise BadRequest(message, hint="quote it as on a command line") from error
+
+
 def _bench(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
     from build.bench.measure import Wanted
     from build.road import Road
 
-    try:
-        further = tuple(shlex.split(arguments.arguments))
-    except ValueError as error:
-        message = f"--arguments cannot be read: {error}"
-        raise BadRequest(message, hint="quote it as on a command line") from error
     wanted = Wanted(
         runs=arguments.runs,
         warm_ups=arguments.warm_ups,
@@ -83,7 +92,8 @@ def _bench(arguments: argparse.Namespace, settings: Settings, console: Console) 
         contexts=arguments.context,
         model=arguments.model,
         beside=tuple(arguments.beside),
-        arguments=further,
+        serve=None if arguments.serve is None else _words("--serve", arguments.serve),
+        arguments=_words("--arguments", arguments.arguments),
     )
     road = Road(settings=settings, reporter=console)
     return each(

@@ -296,6 +296,20 @@ def test_a_server_that_dies_in_a_run(make: Make) -> None:
     )
 
 
+def test_a_server_that_dies_while_it_loads_is_not_waited_for(make: Make) -> None:
+    class DiesLoading(FakeEngine):
+        def _beside(self, container: FakeContainer, other: str) -> None:
+            super()._beside(container, other)
+            self.containers[other].exit_code = 139
+            self.containers[other].stderr = "failed to create context with model\n"
+
+    made = make(DiesLoading(server(healthy=False)))
+    assert made.refused(WorkFailed)[0] == (
+        f"the server cannot be asked for /health: {GONE}; its last lines:\nfailed to create context with model"
+    )
+    assert len(made.engine.specs) == 3, "the server, and two who asked"
+
+
 class Interrupted(FakeEngine):
     """Somebody presses ctrl-C in the second run."""
 
@@ -361,6 +375,14 @@ def test_a_model_is_mounted_with_its_parts_and_what_is_asked_for_beside_it(
     assert spec.memory == 3000 + (4 << 30)
     assert spec.args[-2:] == ("--spec-draft-model", "/ingot/model/draft.gguf")
     assert record.key.model == sha256_file(tmp_path / names[0])
+
+
+def test_another_command_line_takes_the_recipes_place(make: Make) -> None:
+    wanted = Wanted(runs=3, contexts=(), serve=("--model", "{model}"), arguments=("-c", "8192"))
+    made = make(server(55, 55, 55, 55), wanted)
+    (record,) = made.bench.records()
+    line = ("--model", "/ingot/model/bench.mini", "--port", "8080", "-c", "8192")
+    assert made.engine.specs[0].args == record.arguments == line
 
 
 def test_noise_that_hides_a_trend_is_said(make: Make) -> None:
