@@ -69,11 +69,11 @@ BREAKS = (
     Break(
         name="compiled for another GPU",
         edits=(
-            (TEMPLATE, 'ENV CUDAARCHS="{{ architectures | join(";") }}"', 'ENV CUDAARCHS="90-real"'),
+            (TEMPLATE, 'ENV CUDAARCHS="{{ architectures | join(";") }}"', 'ENV CUDAARCHS="120-real"'),
             (RECIPE, 'MINI_CUDA: "ON"', 'MINI_CUDA: "ON"\n  MINI_CUDA_INSTANCES: "1"'),
         ),
         check="gpu_code",
-        says=("sm_90", "120a-real"),
+        says=("holds SASS sm_120 where sm_120a is meant, the recipe promises 120a-real",),
     ),
     Break(
         name="no-vmm without effect",
