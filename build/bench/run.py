@@ -117,7 +117,7 @@ class _Bench:
             checks,
             unpack,
             runs=runs,
-            limit=3.0,
+            limit=4.0,
             clock=time.monotonic,
         )
         return replace(ratio, peak_mib=max(peaks))
