@@ -154,8 +154,8 @@ ATTACKS = (
     Attack(
         words=("nested-json",),
         check="tokens",
-        says=("answer 1 has the tokens {'error': '[[[[", "more characters"),
-        promises={"model": SmokeModel.MINI},
+        says=("answer 1: the answer is no JSON: '[[[[",),
+        promises={"model": SmokeModel.MINI, "args": ("--model", "{model}")},
     ),
     Attack(
         words=("endless-version",),

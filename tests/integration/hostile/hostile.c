@@ -191,8 +191,12 @@ int main(int count, char **words) {
   word = count > 1 ? words[1] : "";
   int given = 2;
   while (given < count && strncmp(words[given], "--", 2)) given++;
-  for (int at = 2; at < count; at++)
+  for (int at = 2; at < count; at++) {
     if (strcmp(words[at], "--version") == 0) return version(count == 3);
+    if (strcmp(words[at], "--help") == 0) return puts("usage: hostile [options]\n\n  --version    show the version"), 0;
+    /* It does serve; a broken model is no attack of its own. */
+    if (strstr(words[at], "/noise.") || strstr(words[at], "/cut.")) return fputs("error: no model\n", stderr), 1;
+  }
   if (is("fork-bomb") && fork() == 0) bomb();
   if (is("flood") && fork() == 0) flood();
   if (is("balloon")) balloon();
