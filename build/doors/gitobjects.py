@@ -57,7 +57,7 @@ def committed_tree(commit: Commit, data: bytes, mirror: Path) -> str:
     """
     if (found := object_id("commit", data)) != commit:
         message = f"{mirror} serves other bytes for the commit {commit}: they are those of {found}"
-        raise WorkFailed(message, hint=f"delete {mirror}: it is then fetched again")
+        raise WorkFailed(message, hint=f"delete {mirror}; it is then fetched again")
     return data.partition(b"\n")[0].decode().removeprefix("tree ")
 
 

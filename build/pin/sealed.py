@@ -6,7 +6,7 @@ kernel notes of a file (size, both times, inode) says whether anybody has writte
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ __all__ = ["SEAL", "prove_layout"]
 
 SEAL = "sealed.json"
 
+Hash = Callable[[Path], str]
+
 _SETTLED_NS = 2_000_000_000
 """Clocks of file systems are coarse: what was written a moment ago may be written again under the same time."""
 
@@ -31,7 +33,13 @@ class Seal:
     layers: dict[str, str]
 
 
-def prove_layout(place: Path, wanted: Digest) -> None:
+def prove_layout(
+    place: Path,
+    wanted: Digest,
+    *,
+    sha256: Hash = store.sha256_file,
+    clock: Callable[[], int] = time.time_ns,
+) -> None:
     """Refuse a layout below `place` that is not the pinned image.
 
     Raises:
@@ -44,21 +52,23 @@ def prove_layout(place: Path, wanted: Digest) -> None:
     _proven(place, Digest(manifest["config"]["digest"]))
     before = store.read_known(place / SEAL, Seal)
     known = before.layers if before else {}
-    sealed = dict(_layers(place, manifest, known))
+    sealed = dict(_layers(place, manifest, known, sha256, clock()))
     if sealed != known:
         store.write_artifact(place / SEAL, Seal(layers=sealed))
 
 
-def _layers(place: Path, manifest: dict[str, Any], known: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _layers(
+    place: Path, manifest: dict[str, Any], known: dict[str, str], sha256: Hash, now_ns: int
+) -> Iterator[tuple[str, str]]:
     for entry in manifest["layers"]:
         digest = Digest(entry["digest"])
         path = _blob(place, digest)
         noted = _noted(place, path)
         if known.get(digest.hex) != noted:
-            if (found := store.sha256_file(path)) != digest.hex:
+            if (found := sha256(path)) != digest.hex:
                 raise _changed(place, f"a layer has the bytes of sha256:{found}", digest)
             status = path.stat()
-            if time.time_ns() - max(status.st_mtime_ns, status.st_ctime_ns) < _SETTLED_NS:
+            if now_ns - max(status.st_mtime_ns, status.st_ctime_ns) < _SETTLED_NS:
                 continue
         yield digest.hex, noted
 
