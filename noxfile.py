@@ -129,6 +129,12 @@ def diff(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def inspect(session: nox.Session) -> None:
+    """Read back what an image says of itself: nox -s inspect -- registry/name:tag | RECIPE [--json]."""
+    verb(session, "inspect")
+
+
+@nox.session(default=False)
 def history(session: nox.Session) -> None:
     """Show what the registry holds of recipes: immutable tags, digests, commits, the moving tags at each."""
     verb(session, "history")

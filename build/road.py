@@ -54,7 +54,9 @@ class Road(Onward):
     def resolve(self, recipe: Recipe, variant: str) -> Pin:
         """Prove the pin and write pin.json."""
         with self._alone(recipe, variant) as out:
-            return self._resolve(recipe, variant, out)
+            pin = self._resolve(recipe, variant, out)
+            self.resolver.prove(effective(recipe, variant), pin)
+            return pin
 
     def plan(self, recipe: Recipe, variant: str) -> ImagePlan:
         """Resolve, plan, write plan.json and what was rendered."""
@@ -112,6 +114,8 @@ class Road(Onward):
                 self._report(plan, built, out, published_difference(out))
             return built
         if built is None:
+            # Where nothing is to be built nothing of it is read: a run without work does not pay for this.
+            self.resolver.prove(effective(recipe, variant), plan.pin)
             built = build_image(
                 plan,
                 out,

@@ -137,7 +137,7 @@ class Console:
     def summary(self, title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> None:
         table = Table(*header, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
         for row in rows:
-            table.add_row(*(escape(cell) for cell in row))
+            table.add_row(*(escape(_visible(cell)) for cell in row))
         self._rich.print(table)
         if self._step_summary:
             with self._step_summary.open("a", encoding="utf-8") as page:
@@ -191,3 +191,8 @@ class Console:
                 for step in tuple(self._open)
             )
         )
+
+
+def _visible(text: str) -> str:
+    """Spell control characters out: a cell may hold somebody else's words, and a terminal obeys them."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

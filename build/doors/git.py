@@ -14,6 +14,7 @@ from pathlib import Path
 from build.doors import process
 from build.doors.gitcommand import CONFIGURATION, ENVIRONMENT, remote_command
 from build.doors.gitlocks import clear_locks
+from build.doors.gitobjects import committed_tree
 from build.doors.remotewords import is_broken, is_final, join, refused
 from build.doors.store import locked, write_text
 from build.errors import CommandFailed, ToolMissing, WorkFailed
@@ -134,6 +135,12 @@ class TreeIndex:
         """Store the index as a tree object. Returns its id."""
         return git_output(self.mirror, "write-tree", env=self._env).strip()
 
+    def entries(self) -> dict[str, tuple[str, str]]:
+        """List mode and id of each file by its path."""
+        listed = git_output(self.mirror, "ls-files", "--stage", "-z", env=self._env).split("\0")
+        parts = (line.partition("\t") for line in listed if line)
+        return {path: (facts.split()[0], facts.split()[1]) for facts, _, path in parts}
+
     def discard(self) -> None:
         """Remove the index and the lock that a killed git may have left beside it."""
         self.index.unlink(missing_ok=True)
@@ -222,8 +229,9 @@ class GitMirrors:
             raise refused(url, where, mirror, err) if is_broken(err) else _missing(url, commit)
 
     def tree(self, mirror: Path, commit: Commit) -> str:
-        """Return the id of the commit's tree."""
-        return git_output(mirror, "rev-parse", "--verify", f"{commit}^{{tree}}").strip()
+        """Return the id of the commit's tree, as the commit's own bytes say, whose hash is proven."""
+        data = git_output(mirror, "cat-file", "commit", commit)
+        return committed_tree(commit, data.encode("utf-8", "surrogateescape"), mirror)
 
     def committed_at(self, mirror: Path, commit: Commit) -> str:
         """Return the commit's date as RFC 3339 in UTC."""

@@ -12,6 +12,8 @@ ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "https:http:ssh:git:file",
     "LC_ALL": "C",
+    # A ref below refs/replace would pass another commit off as the pinned one.
+    "GIT_NO_REPLACE_OBJECTS": "1",
 }
 CONFIGURATION = tuple(
     word

@@ -29,6 +29,11 @@ _UNREACHABLE = re.compile(
     r"timed out|network is unreachable|no route to host|early eof|hung up|rpc failed|proxy",
     re.IGNORECASE,
 )
+_NOT_WHOLE = re.compile(
+    r"repository corruption on the remote side|missing (?:blob|tree|commit) object|did not send all necessary objects",
+    re.IGNORECASE,
+)
+"""What arrived, named by its bytes, is not what was asked for: the other side's objects are not those of their names."""
 _MIRROR_HINT = (
     "name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
     "url.<base>.insteadOf"
@@ -56,6 +61,11 @@ def refused(url: str, where: str, mirror: Path, err: str) -> IngotError:
         return BadRequest(message, hint=hint)
     if not is_broken(err) and (_UNREACHABLE.search(err) or not err.strip()):
         return unreachable(url, where, err)
+    if _NOT_WHOLE.search(err):
+        message = f"{where} serves other bytes than those of the commit that {url} is pinned to: {_why(err)}"
+        return WorkFailed(
+            message, hint=f"`git fsck` in {where} names what is damaged; or fetch from elsewhere"
+        )
     message = f"cannot fetch {url} into {mirror}: {_why(err)}"
     return WorkFailed(message, hint=f"where its disk has room, delete {mirror}: it is fetched again")
 

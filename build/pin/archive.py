@@ -18,7 +18,7 @@ from build.doors.packageindex import IndexFile, download, simple_index
 from build.errors import BadRequest, CommandFailed, WorkFailed
 from build.recipe.model import SdistSource
 
-__all__ = ["Index", "Unpacked", "fetch_archive"]
+__all__ = ["Index", "Unpacked", "fetch_archive", "prove_archive"]
 
 _PIP_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
@@ -76,12 +76,10 @@ def fetch_archive(source: SdistSource, cache: Path, *, index: Index | None = Non
         BadRequest: it has no archive with this hash, or the archive has no such folder.
         WorkFailed: the bytes that came are not those of the hash.
     """
-    path = cache / "archives" / f"{source.sha256}.tar.gz"
+    path = _place(source, cache)
     if not path.exists():
         _fetch(source, path, index or ConfiguredIndex())
-    if (found := store.sha256_file(path)) != source.sha256:
-        message = f"{path} was changed: its hash is {found}, the recipe says {source.sha256}"
-        raise WorkFailed(message, hint="delete it; it is then fetched again")
+    prove_archive(source, cache)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         newest = _unpack(source, path, Path(scratch))
         roots = list(Path(scratch).iterdir())
@@ -91,6 +89,22 @@ def fetch_archive(source: SdistSource, cache: Path, *, index: Index | None = Non
             raise BadRequest(message, hint="correct source.subdir")
         stamp = datetime.fromtimestamp(newest, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         yield Unpacked(folder=folder, newest=stamp)
+
+
+def prove_archive(source: SdistSource, cache: Path) -> None:
+    """Refuse a fetched archive with other bytes than the recipe's. One that is not there any more is none.
+
+    Raises:
+        WorkFailed: with both hashes.
+    """
+    path = _place(source, cache)
+    if path.exists() and (found := store.sha256_file(path)) != source.sha256:
+        message = f"{path} was changed: its hash is {found}, the recipe says {source.sha256}"
+        raise WorkFailed(message, hint="delete it; it is then fetched again")
+
+
+def _place(source: SdistSource, cache: Path) -> Path:
+    return cache / "archives" / f"{source.sha256}.tar.gz"
 
 
 def _unpack(source: SdistSource, path: Path, folder: Path) -> float:

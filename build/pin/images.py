@@ -13,6 +13,7 @@ from build.host.debian import Archive, ensure_installed, read_archive
 from build.pin import debian
 from build.pin.locks import CudaLock, DebianLock
 from build.pin.model import PinnedImage
+from build.pin.sealed import prove_layout
 from build.pin.stub import stub_source
 from build.pin.wheels import cuda_header, fetch_wheels
 
@@ -145,6 +146,10 @@ class ImageStore:
     def holds(self, name: str, image: PinnedImage) -> bool:
         """Say whether exactly this image is there."""
         return self._found(name, image.lock) == image
+
+    def prove(self, name: str, image: PinnedImage) -> None:
+        """Refuse an image whose layout is not the pinned one, to the last byte of its layers. Raises WorkFailed."""
+        prove_layout(self._place(name, image.lock), image.digest)
 
     def driver_stub(self, cuda: str, image: PinnedImage) -> Path:
         """Return the stub libcuda.so.1 that was generated with a toolchain."""

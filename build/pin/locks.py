@@ -23,6 +23,8 @@ class CudaLock:
     """Hash of the lock's requirements, comments left out."""
     wheels: tuple[tuple[str, str], ...]
     """Name and version."""
+    hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """The SHA-256 of each wheel that may be taken, by name: one a platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,17 +55,24 @@ def read_cuda_lock(toolchains: Path, version: str) -> CudaLock:
         ) from None
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     body = "\n".join(lines).replace("\\\n", " ")
-    wheels = []
+    wheels, hashes = [], []
     for line in filter(str.strip, body.splitlines()):
         found = _PINNED.fullmatch(line.strip())
         if not found or not _HASH.search(found[3]):
             message = f"{path}: {line.split('--hash')[0].strip()} is not one version locked by a hash"
             raise BadRequest(message, hint=f"refresh it: nox -s pins -- {version}")
         wheels.append((found[1], found[2]))
+        hashes.append((found[1], tuple(_HASH.findall(found[3]))))
     if not wheels:
         message = f"{path} names no wheel"
         raise BadRequest(message, hint=f"refresh it: nox -s pins -- {version}")
-    return CudaLock(version=version, path=path, sha256=store.sha256_text(body), wheels=tuple(wheels))
+    return CudaLock(
+        version=version,
+        path=path,
+        sha256=store.sha256_text(body),
+        wheels=tuple(wheels),
+        hashes=tuple(hashes),
+    )
 
 
 def read_debian_lock(toolchains: Path) -> DebianLock:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from build.doors.gitobjects import Link
 from build.recipe.refs import Digest
 
 __all__ = ["PatchProof", "Pin", "PinnedImage", "PinnedSource"]
@@ -34,6 +35,8 @@ class PinnedSource:
     archive_sha256: str = ""
     submodules: tuple[tuple[str, str], ...] = ()
     """Path and commit."""
+    links: tuple[Link, ...] | None = None
+    """What lies where the tree only names commits, submodules that are not fetched too; None in pins of earlier versions."""
     patches: tuple[PatchProof, ...] = ()
 
 

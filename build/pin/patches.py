@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 from build.doors import store
 from build.doors.git import TreeIndex
 from build.errors import WorkFailed
-from build.pin.model import PatchProof
+from build.pin.model import PatchProof, PinnedSource
 
-__all__ = ["PatchRefused", "apply_patch", "compiled", "touched"]
+__all__ = ["PatchRefused", "apply_patch", "compiled", "prove_patches", "touched"]
 
 _COMPILED_SUFFIXES = frozenset(
     [
@@ -126,3 +126,17 @@ def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefus
         f"patches/{file} conflicts with the source at {said}",
         hint="write the patch anew against the pinned commit, or pin a commit that it fits",
     )
+
+
+def prove_patches(patches: Path, pinned: PinnedSource) -> None:
+    """Refuse patches that were edited after they were applied.
+
+    Raises:
+        WorkFailed: with the hash of the pin and that of the file.
+    """
+    for proof in pinned.patches:
+        path = patches / proof.file
+        found = store.sha256_file(path) if path.is_file() else "none, it is gone"
+        if found != proof.sha256:
+            message = f"patches/{proof.file} was changed after it was pinned: its hash is {found}, the pin says {proof.sha256}"
+            raise WorkFailed(message, hint="build again: the patch is then pinned as it is now")

@@ -57,9 +57,21 @@ class Resolver:
         toolchain = self.images.toolchain(cuda, debian, mode=self.base_mode)
         return Pin(recipe=recipe.name, inputs=inputs, source=source, toolchain=toolchain, base=base)
 
+    def prove(self, recipe: Recipe, pin: Pin) -> None:
+        """Hold everything a build is about to read against its pin: a second at most, and only before real work.
+
+        Raises:
+            WorkFailed: something was changed after it was pinned; with both hashes.
+        """
+        self.sources.prove(recipe, pin.source)
+        name = self.images.toolchain_name(recipe.toolchain.cuda, pin.toolchain)
+        self.images.prove(name, pin.toolchain)
+        self.images.prove("base", pin.base)
+
     def _still_there(self, recipe: Recipe, known: Pin) -> bool:
         return (
-            self.sources.folder(known.source).is_dir()
+            known.source.links is not None
+            and self.sources.folder(known.source).is_dir()
             and self.images.holds(
                 self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain), known.toolchain
             )

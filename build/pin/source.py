@@ -6,20 +6,23 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from build.doors import store
-from build.doors.bakefile import EPOCH
 from build.doors.effects import Reporter
 from build.doors.git import CommitMissing, GitMirrors, Submodule, TreeIndex
+from build.doors.gitobjects import read_folder
 from build.errors import BadRequest, WorkFailed
-from build.pin.archive import fetch_archive
+from build.pin.archive import fetch_archive, prove_archive
+from build.pin.exported import Exports, Module, served
 from build.pin.model import PatchProof, PinnedSource
-from build.pin.patches import apply_patch
+from build.pin.patches import apply_patch, prove_patches
 from build.pin.sample import ensure_sample, is_sample
 from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource
 from build.recipe.refs import Commit
 from build.recipe.words import quoted, shown
 from build.recipe.words import url as url_findings
 
-__all__ = ["Sources", "settle"]
+__all__ = ["Sources"]
+
+_MARKER = "ingot-tree"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +62,54 @@ class Sources:
                 scratch, tree, _ = self._unpacked(source)
                 return scratch, tree
 
+    @property
+    def exports(self) -> Exports:
+        """What is written below the cache for builds to read."""
+        return Exports(mirrors=self.mirrors, cache=self.cache)
+
     def folder(self, source: PinnedSource) -> Path:
         """Return where a pinned source is exported, patches applied."""
-        modules = store.sha256_text(store.canonical_json([list(pair) for pair in source.submodules]))[:12]
-        suffix = f"-{modules}" if source.submodules else ""
-        return self.cache / "sources" / f"{source.patched_tree}{suffix}"
+        return self.exports.folder(source)
+
+    def prove(self, recipe: Recipe, pinned: PinnedSource) -> None:
+        """Refuse to go on where what a build is about to read is not what was pinned. Asks no remote.
+
+        Raises:
+            WorkFailed: with the hash that was pinned and the one that was found.
+        """
+        prove_patches(self.patches, pinned)
+        wanted: dict[str, tuple[str, str]] | None = None
+        match recipe.source:
+            case GitSource(repo=repo, commit=commit):
+                mirror = self.mirrors.mirror(repo)
+                if self.mirrors.has(mirror, commit):
+                    wanted = self._prove_trees(recipe, pinned, mirror, self.mirrors.tree(mirror, commit))
+            case SdistSource():
+                prove_archive(recipe.source, self.cache)
+                if known := self._known_archive(recipe.source):
+                    wanted = self._prove_trees(recipe, pinned, *known[:2])
+            case PackagesSource():
+                return
+        self.exports.prove(pinned, wanted)
+
+    def _prove_trees(
+        self, recipe: Recipe, pinned: PinnedSource, mirror: Path, tree: str
+    ) -> dict[str, tuple[str, str]]:
+        """Compare both trees of a pin with the mirror's. Returns the files of the patched one."""
+        index, _ = self._patched(mirror, tree, recipe.patches)
+        patched, entries = index.write_tree(), index.entries()
+        index.discard()
+        pairs = (("tree", pinned.tree, tree), ("patched tree", pinned.patched_tree, patched))
+        for what, said, found in pairs:
+            if said != found:
+                message = f"{recipe.name}: its pin says that the {what} is {said}, {mirror} has {found}"
+                hint = f"delete pin.json in the folder of {recipe.name}; if {mirror} was changed, delete that"
+                raise WorkFailed(message, hint=hint)
+        return entries
 
     def _from_git(self, recipe: Recipe, wanted: GitSource) -> PinnedSource:
         mirror = self._mirrored(wanted)
-        modules: tuple[tuple[str, str, str], ...] = ()
+        modules: tuple[Module, ...] = ()
         if wanted.submodules:
             modules = self._submodules(wanted.repo, mirror, wanted.commit, prefix="")
         tree = self.mirrors.tree(mirror, wanted.commit)
@@ -79,9 +121,11 @@ class Sources:
             tree=tree,
             patched_tree=index.write_tree(),
             submodules=tuple((path, commit) for path, commit, _ in modules),
+            links=self.exports.links(index, modules),
             patches=proofs,
         )
-        self._export(index, pinned, modules)
+        self.exports.write(index, pinned, modules)
+        index.discard()
         return pinned
 
     def _mirrored(self, wanted: GitSource) -> Path:
@@ -113,21 +157,40 @@ class Sources:
             tree=tree,
             patched_tree=index.write_tree(),
             archive_sha256=wanted.sha256,
+            links=(),
             patches=proofs,
         )
-        self._export(index, pinned, ())
+        if not self.folder(pinned).is_dir():
+            self._prove_unpacked(wanted, scratch, tree)
+        self.exports.write(index, pinned, ())
+        index.discard()
         return pinned
+
+    def _prove_unpacked(self, wanted: SdistSource, scratch: Path, tree: str) -> None:
+        """Ask the archive again what it was unpacked to: its hash is the recipe's, the repository's names are not."""
+        with fetch_archive(wanted, self.cache) as unpacked:
+            found = read_folder(unpacked.folder, settled=False).id
+        if found != tree:
+            raise served(scratch, wanted.sdist, tree, found)
 
     def _unpacked(self, wanted: SdistSource) -> tuple[Path, str, str]:
         """Take a source archive as if it were a commit: its files become a tree in a repository of their own."""
         scratch = self.mirrors.mirror(f"sdist://{wanted.sdist}/{wanted.sha256}")
-        marker = scratch / "ingot-tree"
-        if not marker.exists():
-            with self.reporter.step(f"fetch {wanted.sdist}"), fetch_archive(wanted, self.cache) as unpacked:
-                index = self.mirrors.index(scratch, scratch / f"index.{os.getpid()}")
-                index.import_folder(unpacked.folder)
-                store.write_text(marker, f"{index.write_tree()} {unpacked.newest}")
-        tree, _, committed_at = marker.read_text(encoding="utf-8").partition(" ")
+        if known := self._known_archive(wanted):
+            return known
+        with self.reporter.step(f"fetch {wanted.sdist}"), fetch_archive(wanted, self.cache) as unpacked:
+            index = self.mirrors.index(scratch, scratch / f"index.{os.getpid()}")
+            index.import_folder(unpacked.folder)
+            tree, committed_at = index.write_tree(), unpacked.newest
+            store.write_text(scratch / _MARKER, f"{tree} {committed_at}")
+        return scratch, tree, committed_at
+
+    def _known_archive(self, wanted: SdistSource) -> tuple[Path, str, str] | None:
+        """Return the repository of an archive that was unpacked before, its tree and its date."""
+        scratch = self.mirrors.mirror(f"sdist://{wanted.sdist}/{wanted.sha256}")
+        if not (scratch / _MARKER).exists():
+            return None
+        tree, _, committed_at = (scratch / _MARKER).read_text(encoding="utf-8").partition(" ")
         return scratch, tree, committed_at
 
     def _patched(
@@ -138,10 +201,8 @@ class Sources:
         proofs = tuple(apply_patch(index, self.patches / patch.file, file=patch.file) for patch in patches)
         return index, proofs
 
-    def _submodules(
-        self, base: str, mirror: Path, commit: Commit, *, prefix: str
-    ) -> tuple[tuple[str, str, str], ...]:
-        found: list[tuple[str, str, str]] = []
+    def _submodules(self, base: str, mirror: Path, commit: Commit, *, prefix: str) -> tuple[Module, ...]:
+        found: list[Module] = []
         for module in self.mirrors.submodules(mirror, commit, base=base):
             self._must_be_public(module, base)
             with self.reporter.step(f"fetch submodule {prefix}{module.path} at {module.commit[:12]}"):
@@ -171,36 +232,3 @@ class Sources:
             fault, hint = finding.message, finding.hint
         message = f"the submodule {shown(module.path)} of {base}: {fault}"
         raise WorkFailed(message, hint=f"{hint}; or say submodules: false")
-
-    def _export(
-        self, index: TreeIndex, pinned: PinnedSource, modules: tuple[tuple[str, str, str], ...]
-    ) -> None:
-        folder = self.folder(pinned)
-        with store.locked(folder.with_name(f".{folder.name}.lock")):
-            if not folder.is_dir():
-                part = folder.with_name(f".{folder.name}.part")
-                store.discard(part)
-                index.export(part)
-                for path, commit, url in modules:
-                    mirror = self.mirrors.mirror(url)
-                    inner = self.mirrors.index(mirror, mirror / f"index.{os.getpid()}")
-                    inner.read(commit)
-                    if (part / path).resolve() != part.resolve() / path:
-                        message = f"the submodule {shown(path)} of {pinned.url} lies behind a symbolic link"
-                        raise WorkFailed(message, hint="it would be written elsewhere; say submodules: false")
-                    inner.export(part / path)
-                    inner.discard()
-                settle(part)
-                part.rename(folder)
-        index.discard()
-
-
-def settle(folder: Path) -> None:
-    """Give every file the constant time and a mode that does not depend on the umask, so that copies are equal."""
-    for path in (folder, *folder.rglob("*")):
-        if path.is_symlink():
-            os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
-            continue
-        executable = path.is_dir() or bool(path.stat().st_mode & 0o100)
-        path.chmod(0o755 if executable else 0o644)
-        os.utime(path, (EPOCH, EPOCH))

@@ -31,13 +31,13 @@ def fetch_wheels(
     """
     folder = cache / "wheels" / f"cuda-{lock.version}-{lock.sha256[:12]}-{machine}"
     if folder.is_dir():
-        return folder
+        return _proven(lock, folder)
     with (
         store.locked(folder.with_name(f"{folder.name}.lock")),
         reporter.step(f"CUDA {lock.version} wheels, {machine}"),
     ):
         if folder.is_dir():
-            return folder
+            return _proven(lock, folder)
         part = folder.with_name(f".{folder.name}.part")
         part.mkdir(parents=True, exist_ok=True)
         try:
@@ -45,6 +45,24 @@ def fetch_wheels(
         except CommandFailed as error:
             raise _refusal(lock, error) from error
         store.replace_dir(part, folder)
+    return folder
+
+
+def _proven(lock: CudaLock, folder: Path) -> Path:
+    """Hold wheels of an earlier download against the lock: each is there, with its bytes, and nothing else is."""
+    hint = f"delete {folder}; the wheels are then fetched again"
+    wanted, found = dict(lock.hashes), set()
+    for path in sorted(folder.iterdir()):
+        name = path.name.partition("-")[0].replace("_", "-").lower()
+        digest = store.sha256_file(path) if path.is_file() else "none, it is no file"
+        if digest not in wanted.get(name, ()):
+            named = " or ".join(wanted.get(name, ())) or "no such wheel"
+            message = f"{path} is not the locked wheel: its hash is {digest}, {lock.path.name} names {named}"
+            raise WorkFailed(message, hint=hint)
+        found.add(name)
+    if missing := sorted(set(wanted) - found):
+        message = f"{folder} lacks wheels that {lock.path.name} names: {', '.join(missing)}"
+        raise WorkFailed(message, hint=hint)
     return folder
 
 

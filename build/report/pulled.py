@@ -15,7 +15,7 @@ from build.image.config import MalformedError, digest, items, json_document, map
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.recipe.refs import Digest, ImageRef
 
-__all__ = ["BlobSource", "PulledImage", "image_manifest", "pull"]
+__all__ = ["BlobSource", "Manifests", "PulledImage", "image_manifest", "pull"]
 
 _INDEXES: Final = frozenset(
     {
@@ -26,10 +26,14 @@ _INDEXES: Final = frozenset(
 _PLATFORM: Final = "linux/amd64"
 
 
-class BlobSource(Protocol):
-    """A registry, as far as images are read from it."""
+class Manifests(Protocol):
+    """A registry, as far as it says what a reference means."""
 
     def manifest(self, ref: ImageRef) -> Manifest | None: ...
+
+
+class BlobSource(Manifests, Protocol):
+    """A registry, as far as images are read from it."""
 
     def save_blob(
         self,
@@ -79,7 +83,7 @@ def _known(cache: Path, name: Digest) -> Layout | None:
         return None
 
 
-def image_manifest(ref: ImageRef, registry: BlobSource) -> Manifest:
+def image_manifest(ref: ImageRef, registry: Manifests) -> Manifest:
     """Return the manifest that a reference means; of an index, the one for our platform.
 
     Raises:

@@ -18,6 +18,7 @@ from build.publish.model import Registry
 from build.publish.push import push
 from build.publish.rollback import carry_out, plan_rollback
 from build.recipe.refs import Digest, ImageRef
+from build.report.inspect import Inspector
 from build.report.pulled import pull
 from build.settings import Namespace, from_env
 from tests.fakes import FakeRegistry
@@ -229,3 +230,18 @@ def test_nothing_there_is_an_answer(registry: Registry, repository: ImageRef) ->
     assert history(recipe, namespace, registry, Silent()).images == ()
     with pytest.raises(NothingSelected):
         plan_rollback(recipe, "", namespace, registry, Silent())
+
+
+def test_an_image_says_of_itself_what_was_pushed(
+    registry: Registry, repository: ImageRef, tmp_path: Path
+) -> None:
+    namespace = Namespace(host=repository.registry, path=repository.repository)
+    state = Upstream(number=3)
+    receipt = publish(registry, namespace, tmp_path, state)
+    one = Inspector(out=tmp_path / "out", recipes={}, registry=lambda: registry)
+    for ref, digest in receipt.refs.items():
+        found = one.inspect(ref)
+        assert (found.digest, found.commit, found.fingerprint) == (digest, state.commit, state.fingerprint)
+        assert one.inspect(f"{ref.rpartition(':')[0]}@{digest}").layers == found.layers
+    with pytest.raises(NothingSelected, match="is not in the registry"):
+        one.inspect(f"{repository}:never-pushed")

@@ -9,8 +9,8 @@ import pytest
 from build.doors.bakefile import EPOCH
 from build.doors.git import CommitMissing
 from build.errors import Unreachable, WorkFailed
+from build.pin.exported import settle
 from build.pin.patches import PatchRefused
-from build.pin.source import settle
 from build.recipe.model import GitSource, Recipe
 from build.recipe.refs import Commit
 from tests.unit.pin.repositories import (

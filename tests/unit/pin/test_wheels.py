@@ -1,3 +1,4 @@
+import hashlib
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,14 @@ from build.pin.locks import CudaLock
 from build.pin.wheels import cuda_header, download_command, fetch_wheels
 from tests.fakes import RecordingReporter
 
-LOCK = CudaLock(version="13.0", path=Path("/r/cuda-13.0.txt"), sha256="ab" * 32, wheels=(("nvidia-x", "1"),))
+HASH = hashlib.sha256(b"wheel").hexdigest()
+LOCK = CudaLock(
+    version="13.0",
+    path=Path("/r/cuda-13.0.txt"),
+    sha256="ab" * 32,
+    wheels=(("nvidia-x", "1"),),
+    hashes=(("nvidia-x", ("f" * 64, HASH)),),
+)
 
 
 @dataclass
@@ -79,6 +87,35 @@ def test_after_a_failure_the_next_run_is_right(tmp_path: Path) -> None:
     assert (
         len(list(fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip()).iterdir())) == 1
     )
+
+
+def test_a_wheel_that_was_changed_is_refused_with_both_hashes(tmp_path: Path) -> None:
+    folder = fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip())
+    wheel = folder / "nvidia_x-1-py3-none-any.whl"
+    wheel.write_bytes(b"whee1")
+    with pytest.raises(WorkFailed) as refused:
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip())
+    found = hashlib.sha256(b"whee1").hexdigest()
+    assert refused.value.message == (
+        f"{wheel} is not the locked wheel: its hash is {found}, cuda-13.0.txt names {'f' * 64} or {HASH}"
+    )
+    assert refused.value.hint == f"delete {folder}; the wheels are then fetched again"
+
+
+def test_a_wheel_too_many_or_too_few_is_refused(tmp_path: Path) -> None:
+    folder = fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip())
+    more = folder / "nvidia_y-1-py3-none-any.whl"
+    more.write_bytes(b"wheel")
+    with pytest.raises(WorkFailed) as refused:
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip())
+    assert refused.value.message == (
+        f"{more} is not the locked wheel: its hash is {HASH}, cuda-13.0.txt names no such wheel"
+    )
+    more.unlink()
+    (folder / "nvidia_x-1-py3-none-any.whl").unlink()
+    with pytest.raises(WorkFailed) as refused:
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip())
+    assert refused.value.message == f"{folder} lacks wheels that cuda-13.0.txt names: nvidia-x"
 
 
 def test_the_header_comes_out_of_the_runtime_wheel(tmp_path: Path) -> None:
