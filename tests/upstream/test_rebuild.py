@@ -12,7 +12,8 @@ import pytest
 
 from build.doors.git import git_output
 from build.errors import Unreachable
-from build.follow.rebuild import Outcome, Rebuild, SomeFailed, Work
+from build.follow.rebuild import Rebuild, SomeFailed
+from build.follow.work import Outcome, Work
 from build.recipe.refs import Commit
 from tests.unit.follow.making import commit_files
 from tests.unit.follow.places import FORK, TREE, Place, Shelf
@@ -204,7 +205,7 @@ def test_killed_at_a_station_and_run_again(world: Place, station: str) -> None:
     code, out, err = child(world, "one", "", "go", "on").ended()
     assert (code, out) == (0, "fork: rebuilt\n"), err
     tree, _, state = final(root)
-    assert state == "records/fork.json", "no lease is left"
+    assert state == "records/fork.json\nruns/fork.json", "no lease is left"
     before = STATIONS.index(station)
     assert reached(root / "log") == [*ALL[:before], *ALL], (
         "each station is asked again; what is done it knows"
@@ -225,7 +226,10 @@ def test_two_runners_at_one_repository(world: Place, tmp_path: Path) -> None:
     assert said[0] in {"fork: elsewhere\n", "fork: done already\n"}, ended
     logs = [reached(tmp_path / name / "log") for name in ("one", "two")]
     assert sorted(logs) == [[], ALL], "the work was done once"
-    assert git_output(remote, "ls-tree", "-r", "--name-only", "ingot-state").split() == ["records/fork.json"]
+    assert git_output(remote, "ls-tree", "-r", "--name-only", "ingot-state").split() == [
+        "records/fork.json",
+        "runs/fork.json",
+    ]
     assert git(remote, "log", "--format=%s", "main..bump/fork") == "fork: b7 to b8"
     late = child(world, "two", str(remote), "go", "on").ended()
     assert late[1] == "fork: done already\n", "any runner can continue"
