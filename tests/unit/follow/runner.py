@@ -20,7 +20,7 @@ from build.recipe.model import Recipe
 from tests.fakes import RecordingReporter
 from tests.unit.follow.places import Place, Shelf
 
-__all__ = ["NOW", "STATIONS", "made", "reached"]
+__all__ = ["NOW", "STATIONS", "broken", "made", "reached"]
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 STATIONS = ("resolve", "build and smoke", "push", "tags")
