@@ -27,11 +27,13 @@ from build.follow.work import Outcome, Station, Work
 from build.recipe.check import check
 from build.recipe.model import Recipe
 from build.recipe.select import select
+from build.recipe.words import printable
 
 __all__ = ["Rebuild", "SomeFailed", "fingerprint"]
 
 T = TypeVar("T")
 
+_WHY_MAX = 400
 _GOOD = {"rebuilt", "done already", "a person's"}
 """Nothing is left to do that a run can do."""
 
@@ -262,7 +264,7 @@ class Rebuild:
         """Count a failure. A missing network or engine is not the candidate's, and is not counted."""
         recipe, error = one.recipe, failure.error
         before = self.state.records().get(recipe.name)
-        said = replace(self._record(one), station=failure.station, message=error.message.splitlines()[0])
+        said = replace(self._record(one), station=failure.station, message=_why(error))
         counted = None if isinstance(error, Unavailable) else failed(before, said)
         self.state.release(recipe.name, self.now(), counted)
         self.reporter.error(f"{recipe.name}: {failure.station}: {error.message}", error.hint)
@@ -278,3 +280,9 @@ class Rebuild:
         index.export(folder)
         index.discard()
         return folder
+
+
+def _why(error: IngotError) -> str:
+    """Say in one line what is wrong; upstream may have had a hand in the words."""
+    line = printable(error.reason or error.message.splitlines()[0])
+    return line if len(line) <= _WHY_MAX else f"{line[: _WHY_MAX - 3]}..."
