@@ -160,7 +160,7 @@ def ccache(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def overdue(session: nox.Session) -> None:
-    """Fail where the runs of a recipe have not succeeded for too long: nox -s overdue -- --state FILE."""
+    """Fail where the runs of a recipe have not succeeded for too long: nox -s overdue -- [RECIPE...] [--remote origin]."""
     verb(session, "overdue")
 
 

@@ -55,6 +55,8 @@ class IngotError(Exception):
     exit_code: int = 1
     answer: object = None
     """What is known all the same; `--json` prints it beside the error."""
+    reason: str = ""
+    """The message in one line, where its first line alone does not say why."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

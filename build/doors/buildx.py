@@ -18,6 +18,8 @@ _TAIL = 40
 _NO_ENGINE = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|failed to dial|connect: connection refused|no builder .* found"
 )
+_ERROR = re.compile(r"\b(?:fatal )?error:|\bCMake Error|^error\b|\bundefined reference\b", re.IGNORECASE)
+"""How compilers, linkers, CMake and our own scripts begin to say what is wrong."""
 _NO_SPACE = "no space left on device"
 
 
@@ -29,6 +31,8 @@ class BuildFailed(WorkFailed):
         full = any(_NO_SPACE in line for line in tail)
         hint = "free disk space, e.g. `docker builder prune`; " if full else ""
         super().__init__("\n".join((where, *tail)), hint=f"{hint}the whole log is {log}")
+        said = next((line for line in tail if _ERROR.search(line)), tail[-1] if tail else step)
+        self.reason = f"the build failed in stage {stage}: {said.strip()}" if stage else where
         self.stage = stage
         self.tail = tail
         self.log = log

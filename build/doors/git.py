@@ -180,8 +180,10 @@ class GitMirrors:
         )
         path = self.root / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.git"
         if not (path / "HEAD").exists():
-            path.mkdir(parents=True, exist_ok=True)
-            git_output(path, "init", "--bare", "--quiet", ".")
+            # Two at once trip over each other's files; who comes second makes again what is there already.
+            with locked(self.root.with_name(f"{self.root.name}.lock")):
+                path.mkdir(parents=True, exist_ok=True)
+                git_output(path, "init", "--bare", "--quiet", ".")
         keep_bytes(path)
         return path
 

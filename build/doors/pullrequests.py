@@ -14,11 +14,11 @@ from build.doors.web import Answer, Web, host_of
 from build.errors import BadRequest, IngotError, Unavailable, Unreachable, WorkFailed
 from build.settings import GitHub
 
-__all__ = ["GitHubPullRequests", "PullRequests"]
+__all__ = ["LONGEST", "GitHubPullRequests", "PullRequests"]
 
 _VERSION = "2022-11-28"
 """https://docs.github.com/en/rest/about-the-rest-api/api-versions"""
-_LONGEST = 65_536
+LONGEST = 65_536
 """Characters that GitHub takes as a body."""
 _CUT = "\n\n(cut here: the whole report is in the run's log)\n"
 _EXISTS = "pull request already exists"
@@ -173,4 +173,4 @@ def _is_rate_limit(answer: Answer) -> bool:
 
 
 def _fitting(body: str) -> str:
-    return body if len(body) <= _LONGEST else body[: _LONGEST - len(_CUT)] + _CUT
+    return body if len(body) <= LONGEST else body[: LONGEST - len(_CUT)] + _CUT

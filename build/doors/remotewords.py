@@ -34,6 +34,7 @@ _NOT_WHOLE = re.compile(
     re.IGNORECASE,
 )
 """What arrived, named by its bytes, is not what was asked for: the other side's objects are not those of their names."""
+_LOGIN = re.compile(r"(\w+://)[^\s/?#'\"]*@")
 _MIRROR_HINT = (
     "name a mirror: INGOT_GIT_MIRROR='https://github.com/=https://git.example.org/mirrors/', or git's own "
     "url.<base>.insteadOf"
@@ -53,6 +54,7 @@ def is_final(err: str) -> bool:
 
 def refused(url: str, where: str, mirror: Path, err: str) -> IngotError:
     """Choose the error for a remote command that failed: not there, our mirror is broken, or not reachable."""
+    where, url = _without_login(where), _without_login(url)
     if not is_broken(err) and _NOT_THERE.search(err):
         message = f"{url} is not there or is private: {_why(err)}"
         hint = "correct the recipe's URL, or give git's credential helper an account that may read it"
@@ -72,14 +74,27 @@ def refused(url: str, where: str, mirror: Path, err: str) -> IngotError:
 
 def unreachable(url: str, where: str, err: str) -> Unreachable:
     """Put what git said about a remote that did not answer into our words."""
-    host = urlsplit(where).hostname or where
-    return Unreachable(f"cannot reach {host} for {url}: {_why(err)}", hint=_MIRROR_HINT)
+    host = _host(_without_login(where))
+    message = f"cannot reach {host} for {_without_login(url)}: {_why(err)}"
+    return Unreachable(message, hint=_MIRROR_HINT)
+
+
+def _host(where: str) -> str:
+    try:
+        return urlsplit(where).hostname or where
+    except ValueError:  # brackets that hold no IPv6 address
+        return where
+
+
+def _without_login(words: str) -> str:
+    """Take user and password out of every address. A person's mirror or remote may have them, a log may not."""
+    return _LOGIN.sub(r"\1", words)
 
 
 def _why(err: str) -> str:
     """Return the first fatal line, which says why; what follows is advice."""
     words = err.strip().splitlines() or ["no answer"]
-    return next((line for line in words if line.startswith(("fatal:", "ssh:"))), words[-1])
+    return _without_login(next((line for line in words if line.startswith(("fatal:", "ssh:"))), words[-1]))
 
 
 def join(base: str, url: str) -> str:

@@ -32,6 +32,8 @@ class Record:
     """Where the new pin is committed, once it is done."""
     pin: str = ""
     """The commit on that branch."""
+    request: str = ""
+    """Address of its pull request, once there is one."""
 
 
 def due(record: Record) -> datetime:

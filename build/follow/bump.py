@@ -33,7 +33,7 @@ class Drift(WorkFailed):
     """The recipe was moved, and some of its patches do not fit any more."""
 
     def __init__(self, bump: Bump) -> None:
-        names = ", ".join(f"patches/{file}" for file in bump.drift)
+        names = ", ".join(f"patches/{one.file} ({one.verdict})" for one in bump.patches if not one.fits)
         message = f"{bump.recipe}: the new pin is written, and these do not fit it: {names}"
         super().__init__(message, hint=f"{bump.page} says what became of each; nothing was repaired")
         self.answer = bump

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from build.doors import store
 from build.doors.effects import Reporter
@@ -20,43 +20,22 @@ from build.follow.backoff import Record, decide, due, failed, succeeded
 from build.follow.bump import Wish
 from build.follow.bumped import Bump, Move
 from build.follow.candidates import Candidate
+from build.follow.outbox import Outbox
 from build.follow.state import Leased, State
 from build.follow.watch import Incomplete, Report
+from build.follow.work import Outcome, Station, Work
 from build.recipe.check import check
 from build.recipe.model import Recipe
 from build.recipe.select import select
+from build.recipe.words import printable
 
-__all__ = ["Outcome", "Rebuild", "SomeFailed", "Station", "Work", "fingerprint"]
+__all__ = ["Rebuild", "SomeFailed", "fingerprint"]
 
 T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """One recipe with its new pin, in a checkout of its own."""
-
-    checkout: Path
-    out: Path
-    recipe: Recipe
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Station:
-    """One station of the road. Doing it twice does it once."""
-
-    name: str
-    do: Callable[[Work], object]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one recipe."""
-
-    recipe: str
-    verdict: Literal["rebuilt", "done already", "waits", "would try", "failed", "elsewhere", "a person's"]
-    detail: str
-    branch: str = ""
-    pin: str = ""
+_WHY_MAX = 400
+_GOOD = {"rebuilt", "done already", "a person's"}
+"""Nothing is left to do that a run can do."""
 
 
 class SomeFailed(WorkFailed):
@@ -94,7 +73,7 @@ class _Try:
     candidate: Candidate
     base: str
     """The commit of our own checkout."""
-    mark: str
+    mark: str = ""
     """Its fingerprint."""
 
 
@@ -110,6 +89,7 @@ class Rebuild:
     bump: Callable[[Work, Wish], Bump]
     stations: tuple[Station, ...]
     state: State
+    outbox: Outbox
     now: Callable[[], datetime]
     reporter: Reporter
 
@@ -122,28 +102,46 @@ class Rebuild:
         # One run at a time on one machine; the lock dies with its holder. A look need not wait.
         base = self.place / ("look" if dry_run else "base")
         with store.locked(base.with_name(f"{base.name}.lock")):
-            outcomes = tuple(self._outcomes(names, base, dry_run=dry_run))
+            commit = git_output(self.repository, "rev-parse", "--verify", "HEAD^{commit}").strip()
+            recipes = select(check(self._copied(commit, base)), names)
+            report, lost = self._watched(recipes)
+            by_name = {recipe.name: recipe for recipe in recipes}
+            tries = (
+                _Try(recipe=by_name[one.recipe], candidate=one, base=commit) for one in report.candidates
+            )
+            outcomes = (*lost, *(self._sent(one, base, dry_run=dry_run) for one in tries))
         rows = tuple((one.recipe, one.verdict, one.detail) for one in outcomes)
         self.reporter.summary("rebuild", ("recipe", "verdict", ""), rows)
-        if any(one.verdict == "failed" for one in outcomes):
-            raise SomeFailed(outcomes)
+        self.outbox.explain(outcomes)
+        failed = SomeFailed(outcomes) if any(one.verdict == "failed" for one in outcomes) else None
+        done = {one.recipe for one in report.nothing} | {
+            one.recipe for one in outcomes if one.verdict in _GOOD
+        }
+        if not dry_run:
+            self._write_down([one.name for one in recipes if one.watch.enabled and one.name in done], failed)
+        if failed:
+            raise failed
         return outcomes
 
-    def _outcomes(self, names: Sequence[str], base: Path, *, dry_run: bool) -> Iterator[Outcome]:
-        commit = git_output(self.repository, "rev-parse", "--verify", "HEAD^{commit}").strip()
-        recipes = select(check(self._copied(commit, base)), names)
-        report, lost = self._watched(recipes)
-        yield from lost
-        by_name = {recipe.name: recipe for recipe in recipes}
-        for candidate in report.candidates:
-            recipe = by_name[candidate.recipe]
-            if candidate.commit:
-                mark = fingerprint(recipe, candidate.commit, base)
-                yield self._outcome(
-                    _Try(recipe=recipe, candidate=candidate, base=commit, mark=mark), dry_run=dry_run
-                )
-            else:
-                yield Outcome(recipe=recipe.name, verdict="a person's", detail=candidate.why)
+    def _write_down(self, succeeded: Sequence[str], failed: SomeFailed | None) -> None:
+        """Remember who succeeded. That this could not be done must not hide what failed."""
+        try:
+            if succeeded:
+                self.state.succeeded(succeeded, self.now())
+        except IngotError as error:
+            if failed is None:
+                raise
+            self.reporter.error(
+                f"{', '.join(succeeded)}: not written down as done: {error.message}", error.hint
+            )
+
+    def _sent(self, one: _Try, base: Path, *, dry_run: bool) -> Outcome:
+        """Do the work, then see to the pull request."""
+        if not one.candidate.commit:
+            return Outcome(recipe=one.recipe.name, verdict="a person's", detail=one.candidate.why)
+        marked = replace(one, mark=fingerprint(one.recipe, one.candidate.commit, base))
+        outcome = self._outcome(marked, dry_run=dry_run)
+        return outcome if dry_run else self.outbox.sent(outcome, one.recipe, self.now())
 
     def _watched(self, recipes: Sequence[Recipe]) -> tuple[Report, list[Outcome]]:
         """Look at upstream; who could not be judged has failed, and the others go on."""
@@ -181,7 +179,12 @@ class Rebuild:
         if decision == "done":
             detail = f"{record.version} is on {record.branch}, to be merged"
             return Outcome(
-                recipe=name, verdict="done already", detail=detail, branch=record.branch, pin=record.pin
+                recipe=name,
+                verdict="done already",
+                detail=detail,
+                branch=record.branch,
+                pin=record.pin,
+                request=record.request,
             )
         until = due(record).isoformat(timespec="minutes")
         detail = f"failed {record.failures} times, the last time at {record.station}; next try {until}"
@@ -216,7 +219,8 @@ class Rebuild:
         if self.state.branch.remote:
             push_branch(self.repository, self.state.branch.remote, branch)
         record = replace(self._record(one), version=move.new_version, commit=move.new_commit)
-        self.state.release(recipe.name, self.now(), succeeded(record, branch=branch, pin=pin))
+        done = succeeded(record, branch=branch, pin=pin)
+        self.state.release(recipe.name, self.now(), done, self.outbox.written(work, move, branch))
         detail = f"{move.old_version} to {move.new_version}, on {branch}"
         return Outcome(recipe=recipe.name, verdict="rebuilt", detail=detail, branch=branch, pin=pin)
 
@@ -260,7 +264,7 @@ class Rebuild:
         """Count a failure. A missing network or engine is not the candidate's, and is not counted."""
         recipe, error = one.recipe, failure.error
         before = self.state.records().get(recipe.name)
-        said = replace(self._record(one), station=failure.station, message=error.message.splitlines()[0])
+        said = replace(self._record(one), station=failure.station, message=_why(error))
         counted = None if isinstance(error, Unavailable) else failed(before, said)
         self.state.release(recipe.name, self.now(), counted)
         self.reporter.error(f"{recipe.name}: {failure.station}: {error.message}", error.hint)
@@ -276,3 +280,9 @@ class Rebuild:
         index.export(folder)
         index.discard()
         return folder
+
+
+def _why(error: IngotError) -> str:
+    """Say in one line what is wrong; upstream may have had a hand in the words."""
+    line = printable(error.reason or error.message.splitlines()[0])
+    return line if len(line) <= _WHY_MAX else f"{line[: _WHY_MAX - 3]}..."

@@ -159,7 +159,13 @@ class VerifiedImage:
         reason = objection(self.built, self.report)
         if reason:
             message = f"{self.built.recipe}{'+' if self.built.variant else ''}{self.built.variant}: {reason}"
-            raise SmokeFailed(message, hint="only an image that passed its smoke checks can be pushed")
+            error = SmokeFailed(message, hint="only an image that passed its smoke checks can be pushed")
+            findings = {
+                one.name: one.reason.strip().splitlines()[0] for one in self.report.checks if one.reason
+            }
+            said = [f"{name}: {findings[name]}" for name in self.report.failed]
+            error.reason = f"smoke failed: {'; '.join(said)}" if said else message
+            raise error
 
 
 def identify(expect: Expectations) -> ExpectationsId:

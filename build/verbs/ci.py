@@ -1,6 +1,7 @@
 """The verbs that a scheduler needs beside the road: the matrix of jobs, whether runs still succeed, the compile cache as a file."""
 
 import argparse
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,10 +24,16 @@ def add(verbs: Verbs) -> None:
     matrix.add_argument("--watched", action="store_true", help="only recipes whose upstream is followed")
     matrix.set_defaults(json=True)
     overdue = verbs.add_for_recipes(
-        "overdue", _overdue, "fail where the runs of a recipe have not succeeded for too long"
+        "overdue",
+        _overdue,
+        "fail where the runs of a recipe have not succeeded for too long",
+        detail="Asks the branch ingot-state, where rebuild writes it down.",
     )
-    text = 'JSON file that runs leave: {"<recipe>": {"last_success": "<time>"}}'
-    overdue.add_argument("--state", required=True, type=Path, metavar="FILE", help=text)
+    where = overdue.add_mutually_exclusive_group()
+    text = "git remote whose branch is asked; without it this clone's is"
+    where.add_argument("--remote", default="", metavar="NAME", help=text)
+    text = 'ask a JSON file instead: {"<recipe>": {"last_success": "<time>"}}'
+    where.add_argument("--state", type=Path, metavar="FILE", help=text)
     text = f"how long a recipe may go without a successful run; {_DAYS} where it is not said"
     overdue.add_argument("--days", default=_DAYS, type=int, metavar="N", help=text)
     ccache = verbs.add(
@@ -53,17 +60,12 @@ def _matrix(arguments: argparse.Namespace, settings: Settings, _console: Console
 
 
 def _overdue(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.follow.overdue import parse_state, refuse_overdue, standings
+    from build.follow.overdue import refuse_overdue, standings
 
     if arguments.days < 1:
         message = f"--days is {arguments.days}: a run a day at most can be asked for"
         raise BadRequest(message, hint="--days 7")
-    try:
-        text = arguments.state.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        message = f"{arguments.state} does not exist"
-        raise BadRequest(message, hint="--state names the file that runs leave") from error
-    state = parse_state(text, str(arguments.state))
+    state = _successes(settings, arguments.remote, arguments.state)
     watched = tuple(recipe.name for recipe in selected(arguments, settings) if recipe.watch.enabled)
     found = standings(watched, state, now=datetime.now(UTC), days=arguments.days)
     for one in found:
@@ -74,6 +76,23 @@ def _overdue(arguments: argparse.Namespace, settings: Settings, console: Console
         )
     refuse_overdue(found, days=arguments.days)
     return found
+
+
+def _successes(settings: Settings, remote: str, file: Path | None) -> Mapping[str, str]:
+    """Return when a run of each recipe last succeeded."""
+    from build.doors.statebranch import StateBranch, git_dir
+    from build.follow.overdue import parse_state
+    from build.follow.state import BRANCH, State
+
+    if file is None:
+        branch = StateBranch(repository=git_dir(settings.root), branch=BRANCH, remote=remote)
+        return State(branch=branch, holder="").last_successes()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        message = f"{file} does not exist"
+        raise BadRequest(message, hint="--state names the file that runs leave") from error
+    return parse_state(text, str(file))
 
 
 def _ccache(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

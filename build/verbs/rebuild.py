@@ -16,8 +16,11 @@ from build.verbs.group import Verbs
 if TYPE_CHECKING:
     from build.follow.bump import Wish
     from build.follow.bumped import Bump
-    from build.follow.rebuild import Rebuild, Work
+    from build.follow.outbox import Outbox
+    from build.follow.rebuild import Rebuild
+    from build.follow.state import State
     from build.follow.watch import Report
+    from build.follow.work import Work
     from build.recipe.model import Recipe
     from build.road import Road
 
@@ -39,7 +42,8 @@ def add(verbs: Verbs) -> None:
         "--remote",
         default="",
         metavar="NAME",
-        help="git remote that all runners share: its branches are the truth. Without it this clone's are",
+        help="git remote that all runners share: its branches are the truth. Without it this clone's are. With it, "
+        "GITHUB_REPOSITORY and GITHUB_TOKEN each recipe gets a pull request",
     )
 
 
@@ -54,8 +58,9 @@ def _rebuild(arguments: argparse.Namespace, settings: Settings, console: Console
 def _wired(settings: Settings, console: Console, remote: str) -> "Rebuild":
     from build.doors import store
     from build.doors.statebranch import StateBranch, git_dir
-    from build.follow.rebuild import Rebuild, Station
+    from build.follow.rebuild import Rebuild
     from build.follow.state import BRANCH, State
+    from build.follow.work import Station
     from build.recipe.check import check
 
     repository = git_dir(settings.root)
@@ -70,7 +75,9 @@ def _wired(settings: Settings, console: Console, remote: str) -> "Rebuild":
         return bumper(here, console, check(work.checkout)).bump(work.recipe, wish)
 
     stations = _Stations(settings, console)
+    shared = StateBranch(repository=repository, branch=BRANCH, remote=remote)
     holder = store.sha256_text(f"{socket.gethostname()} {place.resolve()}")[:12]
+    state = State(branch=shared, holder=holder)
     return Rebuild(
         repository=repository,
         place=place,
@@ -82,8 +89,28 @@ def _wired(settings: Settings, console: Console, remote: str) -> "Rebuild":
             Station(name="push", do=stations.push),
             Station(name="tags", do=stations.tags),
         ),
-        state=State(branch=StateBranch(repository=repository, branch=BRANCH, remote=remote), holder=holder),
+        state=state,
+        outbox=_outbox(settings, console, state),
         now=lambda: datetime.now(tz=UTC),
+        reporter=console,
+    )
+
+
+def _outbox(settings: Settings, console: Console, state: "State") -> "Outbox":
+    from build.follow.outbox import Outbox
+    from build.wiring import Wiring
+
+    github = settings.pull_requests
+    needed = {
+        "GITHUB_TOKEN": github.token,
+        "GITHUB_REPOSITORY": github.repository,
+        "--remote": state.branch.remote,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    return Outbox(
+        state=state,
+        door=None if missing else Wiring(settings=settings, reporter=console).pull_requests,
+        closed=f"no pull request is opened: {', '.join(missing)} not given",
         reporter=console,
     )
 

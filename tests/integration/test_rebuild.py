@@ -63,6 +63,8 @@ def test_the_next_commit_is_built_pushed_and_committed(following: Checkout, sett
     (outcome,) = json.loads(first.out)["outcomes"]
     assert (outcome["verdict"], outcome["detail"]) == ("rebuilt", "b42 to b43, on bump/minifork")
     assert "✓ smoke minifork" in first.err
+    assert first.err.count("no pull request is opened: ") == 1
+    assert "--remote not given" in first.err
     (receipt,) = (settings.cache / "follow").glob(f"{place(following)}/minifork/out/minifork/push.json")
     refs = json.loads(receipt.read_text())["refs"]
     pushed = [ref.rpartition(":")[2] for ref in refs]

@@ -104,7 +104,8 @@ def test_drift_is_flagged_and_the_pin_written(place: Place, pinned: Commit) -> N
         place.bump()
     assert drift.value.exit_code == 1
     assert (
-        drift.value.message == "fork: the new pin is written, and these do not fit it: patches/fork/1.patch"
+        drift.value.message
+        == "fork: the new pin is written, and these do not fit it: patches/fork/1.patch (conflict)"
     )
     assert isinstance(drift.value.answer, Bump)
     (verdict,) = drift.value.answer.patches

@@ -1,6 +1,5 @@
 """Candidates down the whole road, over real git: once, again, killed, and by two at once."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,52 +11,16 @@ import pytest
 
 from build.doors.git import git_output
 from build.errors import Unreachable
-from build.follow.rebuild import Outcome, Rebuild, SomeFailed, Work
-from build.recipe.refs import Commit
+from build.follow.rebuild import Rebuild, SomeFailed
+from build.follow.work import Work
 from tests.unit.follow.making import commit_files
-from tests.unit.follow.places import FORK, TREE, Place, Shelf
+from tests.unit.follow.places import FORK, Place
 from tests.unit.follow.runner import NOW, STATIONS, broken, made, reached
+from tests.upstream.machines import ROOT, git, here, outcomes
 
 pytestmark = pytest.mark.processes
 
-ROOT = Path(__file__).parents[2]
 ALL = [f"{name} fork b8" for name in STATIONS]
-
-
-def git(root: Path, *words: str) -> str:
-    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
-    return subprocess.run(
-        ("git", *who, *words), cwd=root, check=True, capture_output=True, text=True
-    ).stdout.strip()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Place:
-    """The upstream, one commit ahead of the pin of the checkout `one`."""
-    place = Place(root=tmp_path / "world", index=Shelf())
-    pinned = commit_files(place.upstream, TREE, subject="first")
-    commit_files(place.upstream, {"cuda/kernel.cu": "n\n"}, subject="second")
-    checkout(tmp_path / "one", pinned)
-    return place
-
-
-def checkout(root: Path, pinned: Commit) -> None:
-    shutil.copytree(ROOT / "recipes" / "toolchains", root / "recipes" / "toolchains")
-    Place(root=root, index=Shelf()).write(pinned)
-    git(root, "init", "-q", "-b", "main")
-    git(root, "add", ".")
-    git(root, "commit", "-qm", "ours")
-
-
-def outcomes(run: Rebuild, *, dry_run: bool = False) -> tuple[Outcome, ...]:
-    try:
-        return run.run([], dry_run=dry_run)
-    except SomeFailed as failed:
-        return failed.outcomes
-
-
-def here(world: Place) -> Path:
-    return world.root.parent / "one"
 
 
 def start(world: Place, **more: Callable[[str, Work], None]) -> Rebuild:
@@ -204,7 +167,7 @@ def test_killed_at_a_station_and_run_again(world: Place, station: str) -> None:
     code, out, err = child(world, "one", "", "go", "on").ended()
     assert (code, out) == (0, "fork: rebuilt\n"), err
     tree, _, state = final(root)
-    assert state == "records/fork.json", "no lease is left"
+    assert state == "records/fork.json\nruns/fork.json", "no lease is left"
     before = STATIONS.index(station)
     assert reached(root / "log") == [*ALL[:before], *ALL], (
         "each station is asked again; what is done it knows"
@@ -225,7 +188,10 @@ def test_two_runners_at_one_repository(world: Place, tmp_path: Path) -> None:
     assert said[0] in {"fork: elsewhere\n", "fork: done already\n"}, ended
     logs = [reached(tmp_path / name / "log") for name in ("one", "two")]
     assert sorted(logs) == [[], ALL], "the work was done once"
-    assert git_output(remote, "ls-tree", "-r", "--name-only", "ingot-state").split() == ["records/fork.json"]
+    assert git_output(remote, "ls-tree", "-r", "--name-only", "ingot-state").split() == [
+        "records/fork.json",
+        "runs/fork.json",
+    ]
     assert git(remote, "log", "--format=%s", "main..bump/fork") == "fork: b7 to b8"
     late = child(world, "two", str(remote), "go", "on").ended()
     assert late[1] == "fork: done already\n", "any runner can continue"

@@ -183,6 +183,26 @@ exit 1"""
     assert caught.value.message == f"the build failed in stage compile: step 2/3, RUN ninja\n{tail}"
     assert caught.value.hint == f"the whole log is {tmp_path}/build.log"
     assert (caught.value.exit_code, caught.value.stage, len(caught.value.tail)) == (1, "compile", 40)
+    assert caught.value.reason == "the build failed in stage compile: line 50", "nothing says error"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/src/a.cpp:207:15: error: expected ')' at end of input",
+        "a.cu(3): error: identifier is undefined",
+        "CMake Error at CMakeLists.txt:3 (message):",
+        "ld: fatal error: cannot find -lcuda",
+        "main.cpp:(.text+0x1): undefined reference to `f'",
+        "error: the option MINI_X was not used",
+    ],
+)
+def test_the_reason_is_the_first_line_that_says_what_is_wrong(line: str) -> None:
+    tail = ("[1/2] c++ -Werror=format -o errors.o", line, "b.cpp:1:1: error: later", "ninja: build stopped")
+    error = BuildFailed(stage="compile", step="RUN ninja", tail=tail, log=Path("build.log"))
+    assert error.reason == f"the build failed in stage compile: {line}"
+    nowhere = BuildFailed(stage="", step="no builder", tail=(), log=Path("build.log"))
+    assert nowhere.reason == "the build failed: no builder"
 
 
 @pytest.mark.processes

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.remotewords import join, refused
+from build.doors.remotewords import join, refused, unreachable
 from build.errors import BadRequest, IngotError, Unreachable, WorkFailed
 
 URL = "https://github.com/owner/x.git"
@@ -72,3 +72,43 @@ def test_a_mirror_that_lacks_it_is_named() -> None:
 
 def test_a_relative_url_that_leads_out_of_everything() -> None:
     assert join("https://a.example.org/x", "../../../../../../etc/x") == "etc/x"
+
+
+@pytest.mark.parametrize("login", ["someone:hunter2", "ghp_hunter2", "someone:hun@ter2", ":hunter2"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "fatal: repository '{}/' not found",
+        "fatal: unable to access '{}/': Could not resolve host: mirror.example.org",
+        "fatal: unable to access '{}/': something that nobody foresaw",
+        "fatal: write error: No space left on device ({})",
+    ],
+)
+def test_no_login_of_a_mirror_is_told(login: str, said: str) -> None:
+    where = f"https://{login}@mirror.example.org/x.git"
+    for error in (
+        refused(URL, where, MIRROR, said.format(where)),
+        refused(where, where, MIRROR, said.format(where)),
+        unreachable(URL, where, said.format(where)),
+        unreachable(where, where, "no answer within 30 s"),
+    ):
+        words = f"{error.message} {error.hint}"
+        assert "ter2" not in words
+        assert "someone" not in words
+    assert "//mirror.example.org/x.git" in refused(URL, where, MIRROR, said.format(where)).message
+
+
+def test_a_mirror_that_stands_for_another_is_named_without_its_login() -> None:
+    error = refused(
+        URL, "https://me:hunter2@mirror.example.org/x.git", MIRROR, "fatal: repository 'x' not found"
+    )
+    assert error.hint == (
+        "https://mirror.example.org/x.git stands for it (INGOT_GIT_MIRROR): mirror it there, or leave the mirror out"
+    )
+
+
+def test_an_address_that_is_none_is_told_as_it_is() -> None:
+    assert (
+        unreachable("x", "https://[nothing", "no answer").message
+        == "cannot reach https://[nothing for x: no answer"
+    )

@@ -8,16 +8,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from build.doors.pullrequests import PullRequests
 from build.doors.statebranch import StateBranch, git_dir
 from build.errors import IngotError, WorkFailed
-from build.follow.rebuild import Rebuild, SomeFailed, Station, Work
+from build.follow.outbox import Outbox
+from build.follow.rebuild import Rebuild, SomeFailed
 from build.follow.state import BRANCH, State
 from build.follow.watch import Report, Watch
+from build.follow.work import Station, Work
 from build.recipe.model import Recipe
 from tests.fakes import RecordingReporter
 from tests.unit.follow.places import Place, Shelf
 
-__all__ = ["NOW", "STATIONS", "made", "reached"]
+__all__ = ["NOW", "STATIONS", "broken", "made", "reached"]
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 STATIONS = ("resolve", "build and smoke", "push", "tags")
@@ -27,7 +30,7 @@ def reached(log: Path) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
-def made(
+def made(  # noqa: PLR0913  (each is a default that some test replaces)
     root: Path,
     *,
     home: str = "one",
@@ -35,6 +38,7 @@ def made(
     at: Callable[[str, Work], None] = lambda _name, _work: None,
     now: Callable[[], datetime] = lambda: NOW,
     mirrors: Path | None = None,
+    door: PullRequests | None = None,
 ) -> Rebuild:
     """Make a run of the machine `home` over the checkout `root`; each station writes to `log` beside it."""
     place = Place(root=mirrors or root, index=Shelf())
@@ -58,15 +62,18 @@ def made(
         return Station(name=name, do=do)
 
     repository = git_dir(root)
+    reporter = RecordingReporter()
+    state = State(branch=StateBranch(repository=repository, branch=BRANCH, remote=remote), holder=home)
     return Rebuild(
         repository=repository,
         place=root / home,
         watch=watch,
         bump=lambda work, wish: place.bumper(work.checkout, work.out).bump(work.recipe, wish),
         stations=tuple(map(station, STATIONS)),
-        state=State(branch=StateBranch(repository=repository, branch=BRANCH, remote=remote), holder=home),
+        state=state,
+        outbox=Outbox(state=state, door=door, closed="no pull request: nowhere", reporter=reporter),
         now=now,
-        reporter=RecordingReporter(),
+        reporter=reporter,
     )
 
 

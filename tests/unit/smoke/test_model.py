@@ -123,3 +123,5 @@ def test_what_is_not_proven_is_refused(
         VerifiedImage(built=built, report=report)
     assert caught.value.message == f"minifork+no-vmm: {reason}"
     assert caught.value.exit_code == 1
+    why = f"smoke failed: user: {FAILED.reason.splitlines()[0]}" if FAILED in checks else caught.value.message
+    assert caught.value.reason == why
