@@ -115,7 +115,7 @@ ARITHMETIC = Faulty(
 ADDRESS = Faulty(
     name="address",
     edits=((RECIPE, "MINI_ARG_HOST: 0.0.0.0", "MINI_ARG_HOST: 192.0.2.1"),),
-    failed={"health": "/health did not answer 200 within 60 s; the server's last lines:"},
+    failed={"health": "error: couldn't bind to 192.0.2.1, port 8080: Cannot assign requested"},
 )
 
 
