@@ -111,7 +111,10 @@ class Rebuild:
             )
             outcomes = (*lost, *(self._sent(one, base, dry_run=dry_run) for one in tries))
         rows = tuple((one.recipe, one.verdict, one.detail) for one in outcomes)
-        self.reporter.summary("rebuild", ("recipe", "verdict", ""), rows)
+        if rows:
+            self.reporter.summary("rebuild", ("recipe", "verdict", ""), rows)
+        else:
+            self.reporter.note("rebuild: nothing to do, no recipe has a candidate")
         self.outbox.explain(outcomes)
         failed = SomeFailed(outcomes) if any(one.verdict == "failed" for one in outcomes) else None
         done = {one.recipe for one in report.nothing} | {
