@@ -16,6 +16,8 @@ from build.recipe.words import shown
 
 __all__ = ["Exports", "Module", "served", "settle"]
 
+_SECOND_NS = 1_000_000_000
+
 Module = tuple[str, str, str]
 """A submodule: path, commit, URL."""
 
@@ -125,14 +127,23 @@ def served(mirror: Path, what: str, found: str, wanted: str) -> WorkFailed:
 
 
 def settle(folder: Path) -> None:
-    """Give every file the constant time and a mode that does not depend on the umask, so that copies are equal."""
+    """Give every file a mode that does not depend on the umask and a time that depends on its bytes alone.
+
+    BuildKit keeps what a build sent it and asks only for files whose size, mode or time are others, also when they come
+    from another folder: under one constant time it would compile an older file of the same length. All these times are
+    later than the epoch, to which layers are clamped.
+    """
     for path in (folder, *folder.rglob("*")):
         if path.is_symlink():
             os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
             continue
         executable = path.is_dir() or bool(path.stat().st_mode & 0o100)
         path.chmod(0o755 if executable else 0o644)
-        os.utime(path, (EPOCH, EPOCH))
+        time_ns = EPOCH * _SECOND_NS
+        if path.is_file():
+            digest = store.sha256_file(path)
+            time_ns += (1 + int(digest[:7], 16)) * _SECOND_NS + int(digest[7:14], 16)
+        os.utime(path, ns=(time_ns, time_ns))
 
 
 def _unfetched(index: TreeIndex, fetched: frozenset[str], prefix: str = "") -> tuple[Link, ...]:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from build.doors.bakefile import BakeTarget, bake_json
+from build.doors.buildx import Buildx
+from build.doors.effects import EngineHandle
+from build.pin.exported import settle
 from build.settings import Settings
 from tests.integration.conftest import Checkout
 
@@ -39,3 +43,28 @@ def test_an_export_that_was_edited_is_not_built(checkout: Checkout, settings: Se
     assert checkout.run("resolve", "minifork").code == 0
     assert Path(export).is_dir()
     shutil.rmtree(export)
+
+
+def test_another_source_of_the_same_length_is_another_image(engine: EngineHandle, tmp_path: Path) -> None:
+    """BuildKit compares size and time of what it was sent before, whichever folder it came from."""
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context" / "Dockerfile").write_text("FROM scratch\nCOPY --from=source / /\n")
+    found = []
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "f").write_text(f"{tmp_path} {number % 2}")
+        settle(folder)
+        target = BakeTarget(
+            name="x",
+            context="context",
+            contexts=(("source", f"{number}"),),
+            output=f"out{number}",
+            kind="local",
+        )
+        (tmp_path / "bake.json").write_text(bake_json(target))
+        Buildx(engine).bake(
+            tmp_path / "bake.json", ("x",), cwd=tmp_path, log=tmp_path / "log", on_event=lambda _event: None
+        )
+        found.append((tmp_path / f"out{number}" / "f").read_text())
+    assert found == [f"{tmp_path} {number % 2}" for number in range(3)]
