@@ -4,9 +4,15 @@ import os
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import settings
 
 _OURS = ("INGOT_", "DOCKER_", "BUILDX_", "BUILDKIT_", "GITHUB_")
 _ALSO = ("CI", "NO_COLOR", "FORCE_COLOR", "SOURCE_DATE_EPOCH")
+
+
+# No test is timed: on a busy machine the same example may take any time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -205,7 +205,7 @@ def test_every_field_is_known_to_count_or_not() -> None:
 
 
 @pytest.mark.parametrize("name", [*DECIDES, *OF_GIT, *OF_ARCHIVE])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(data=st.data())
 def test_each_input_alone_changes_it(name: str, data: st.DataObject) -> None:
     base, inputs = next(kind for kind in OF_ANY_KIND if name in kind[1])
@@ -214,7 +214,7 @@ def test_each_input_alone_changes_it(name: str, data: st.DataObject) -> None:
     assert (fingerprint(left) == fingerprint(right)) is (left == right)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_any_single_input_of_any_recipe_changes_it(data: st.DataObject) -> None:
     base, inputs, values = drawn(data)
@@ -224,7 +224,7 @@ def test_any_single_input_of_any_recipe_changes_it(data: st.DataObject) -> None:
     assert (fingerprint(before) == fingerprint(after)) is (before == after)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_what_is_no_input_changes_nothing_of_any_recipe(data: st.DataObject) -> None:
     base, _, values = drawn(data)
@@ -238,7 +238,7 @@ def test_what_is_no_input_changes_nothing_of_any_recipe(data: st.DataObject) -> 
     assert fingerprint(after, places) == fingerprint(before)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(options=st.lists(OPTION, min_size=2, max_size=5, unique_by=lambda one: one.name), data=st.data())
 def test_the_order_of_options_and_patches_counts(options: list[CMakeOption], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(options))

@@ -160,14 +160,14 @@ def recipe_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mutated") / "minifork.yaml"
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(text=mutated())
 def test_mutated_recipes(path: Path, text: str) -> None:
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     assert_safe(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(source=st.sampled_from(SOURCES), at=st.floats(0, 1), cut=st.integers(0, 8), new=st.text(max_size=6))
 def test_mutated_text(path: Path, source: str, at: float, cut: int, new: str) -> None:
     start = int(at * len(source))
@@ -176,7 +176,7 @@ def test_mutated_text(path: Path, source: str, at: float, cut: int, new: str) ->
     assert_safe(path)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=60))
 def test_any_bytes(path: Path, data: bytes) -> None:
     path.write_bytes(data)
