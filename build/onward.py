@@ -159,6 +159,7 @@ class Onward(Wiring):
             earlier=store.read_known(out / "smoke.json", SmokeReport),
             reporter=self.reporter,
         )
+        discard_report(out)
         store.write_artifact(out / "smoke.json", report)
         self._report(plan, built, out, published_difference(out), step_summary=self.settings.step_summary)
         if report.failed:

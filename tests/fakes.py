@@ -484,7 +484,10 @@ class FakeEngine:
             return
         # Many clients at once: each writes its answer into a file; the files are printed when all are there.
         clients = [shlex.split(line.removesuffix("&")) for line in lines if line.startswith("curl ")]
-        bodies = [self.server.ask(words[: words.index("--output")])[1] for words in clients]
+        for words in clients:
+            at = words.index("--output")
+            del words[at : at + 2]
+        bodies = [self.server.ask(words)[1] for words in clients]
         container.exit_code, container.stdout = 0, "".join(f"{body}\x1e" for body in bodies)
 
     def _answer(self) -> None:

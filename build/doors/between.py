@@ -1,17 +1,14 @@
 """What lies between two commits of a mirror. Asks no remote, and tells a history that is not there from an empty one."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.doors.git import GitMirrors, git_output, git_status
+from build.doors.git import GitMirrors, git_output
+from build.doors.history import NO_NETWORK, History, history_of
 from build.errors import WorkFailed
 from build.recipe.refs import Commit
 
-__all__ = ["History", "HistoryMissing", "LogLine", "find_mirrors", "read_history"]
-
-_NO_NETWORK = {"GIT_ALLOW_PROTOCOL": "none"}
-"""A repository without the files' contents would fetch what it lacks."""
+__all__ = ["Between", "HistoryMissing", "LogLine", "find_mirrors", "read_history"]
 
 
 class HistoryMissing(WorkFailed):
@@ -28,7 +25,7 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class Between:
     """The way from one commit to another, newest first."""
 
     gained: tuple[LogLine, ...] = ()
@@ -39,26 +36,25 @@ class History:
 
 def find_mirrors(mirrors: GitMirrors, url: str) -> tuple[Path, ...]:
     """Return the repositories that hold something of an upstream: its history first. Makes none, as `mirror` would."""
-    wanted = (hashlib.sha256(name.encode()).hexdigest()[:8] for name in (f"history:{url}", url))
-    return tuple(path for hashed in wanted for path in sorted(mirrors.root.glob(f"*-{hashed}.git")))
+    places = (mirrors.path(name) for name in (history_of(url), url))
+    return tuple(path for path in places if path.is_dir())
 
 
-def read_history(mirror: Path, old: Commit, new: Commit) -> History:
+def read_history(mirror: Path, old: Commit, new: Commit) -> Between:
     """Read the way from `old` to `new`.
 
     Raises:
         HistoryMissing: one of them is not there, or the mirror was fetched without the commits between them.
     """
     for commit in (old, new):
-        status, _, _ = git_status(mirror, "cat-file", "-e", f"{commit}^{{commit}}", env=_NO_NETWORK)
-        if status != 0:
+        if not History(repository=mirror).has(commit):
             message = f"the mirror does not hold {commit}"
             raise HistoryMissing(message)
-    return History(gained=_log(mirror, old, new), lost=_log(mirror, new, old))
+    return Between(gained=_log(mirror, old, new), lost=_log(mirror, new, old))
 
 
 def _log(mirror: Path, since: Commit, until: Commit) -> tuple[LogLine, ...]:
-    listing = git_output(mirror, "log", "--format=%H%x00%h%x00%s", f"{since}..{until}", "--", env=_NO_NETWORK)
+    listing = git_output(mirror, "log", "--format=%H%x00%h%x00%s", f"{since}..{until}", "--", env=NO_NETWORK)
     rows = [row.split("\0", 2) for row in listing.splitlines() if row.count("\0") == 2]  # noqa: PLR2004
     # A commit in this file was fetched without its parents, so the log ends there and not where the history does.
     grafted = mirror / "shallow"

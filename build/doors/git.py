@@ -173,12 +173,15 @@ class GitMirrors:
                 return replacement + url.removeprefix(prefix)
         return url
 
+    def path(self, url: str) -> Path:
+        """Say where the mirror of `url` lies, or would lie."""
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", url.rsplit("://", maxsplit=1)[-1])
+        digest = hashlib.sha256(url.encode()).hexdigest()[:8]
+        return self.root / f"{name.strip('-').removesuffix('.git')}-{digest}.git"
+
     def mirror(self, url: str) -> Path:
         """Return the bare repository that mirrors `url`, made if it is not there."""
-        name = (
-            re.sub(r"[^A-Za-z0-9.-]+", "-", url.rsplit("://", maxsplit=1)[-1]).strip("-").removesuffix(".git")
-        )
-        path = self.root / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.git"
+        path = self.path(url)
         if not (path / "HEAD").exists():
             # Two at once trip over each other's files; who comes second makes again what is there already.
             with locked(self.root.with_name(f"{self.root.name}.lock")):

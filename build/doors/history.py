@@ -14,11 +14,12 @@ from build.doors.store import locked
 from build.errors import IngotError
 from build.recipe.refs import Commit
 
-__all__ = ["History", "LoggedCommit", "fetch_history"]
+__all__ = ["NO_NETWORK", "History", "LoggedCommit", "fetch_history", "history_of"]
 
 _REMOTE = "ingot"
 """git notes down by name where a repository's missing contents could be had; a path cannot be such a name."""
-_NO_NETWORK = {"GIT_ALLOW_PROTOCOL": "none"}
+NO_NETWORK = {"GIT_ALLOW_PROTOCOL": "none"}
+"""A repository without the files' contents would fetch what it lacks."""
 _UPSTREAM = "refs/upstream"
 _LOG_MAX = 5000
 
@@ -58,7 +59,7 @@ class History:
 
     def merge_base(self, one: str, other: str) -> Commit | None:
         """Return the newest commit that leads to both; None where they have nothing in common."""
-        status, out, _ = git_status(self.repository, "merge-base", one, other, env=_NO_NETWORK)
+        status, out, _ = git_status(self.repository, "merge-base", one, other, env=NO_NETWORK)
         return Commit(out.split()[0]) if status == 0 else None
 
     def date(self, commit: str) -> str:
@@ -88,10 +89,10 @@ class History:
         return tuple(_logged(part) for part in out.split("\x01")[1:])
 
     def _ask(self, *arguments: str) -> str:
-        return git_output(self.repository, *arguments, env={**_NO_NETWORK, "TZ": "UTC"}).strip()
+        return git_output(self.repository, *arguments, env={**NO_NETWORK, "TZ": "UTC"}).strip()
 
     def _status(self, *arguments: str) -> int:
-        return git_status(self.repository, *arguments, env=_NO_NETWORK)[0]
+        return git_status(self.repository, *arguments, env=NO_NETWORK)[0]
 
 
 def _logged(part: str) -> LoggedCommit:
@@ -99,6 +100,11 @@ def _logged(part: str) -> LoggedCommit:
     return LoggedCommit(
         commit=Commit(commit), date=date, subject=subject, files=tuple(filter(None, files.splitlines()))
     )
+
+
+def history_of(url: str) -> str:
+    """Name the repository that holds an upstream's history, beside its mirror."""
+    return f"history:{url}"
 
 
 def fetch_history(
@@ -113,7 +119,7 @@ def fetch_history(
         Unreachable: upstream did not answer.
         BadRequest: it has no such repository, or not for us.
     """
-    repository = mirrors.mirror(f"history:{url}")
+    repository = mirrors.mirror(history_of(url))
     history = History(repository=repository)
     with locked(repository.with_name(f"{repository.name}.lock")):
         clear_locks(repository, "shallow.lock", "packed-refs.lock")

@@ -18,8 +18,6 @@ class Hunk:
     line: int
     """Where it stands in the source that the patch was made for."""
     patch: str
-    deletes_file: bool
-    creates_file: bool
 
 
 def hunks(patch: str) -> Iterator[Hunk]:
@@ -71,6 +69,4 @@ def _hunk(head: list[str], found: re.Match[str], line: str, body: list[str]) -> 
         file=file,
         line=int(found[1]),
         patch="".join([*head, alone, *body]),
-        deletes_file=deletes,
-        creates_file=creates,
     )

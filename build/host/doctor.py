@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import process
-from build.errors import IngotError
+from build.doors.nvidia import gpus
+from build.errors import IngotError, Unavailable
 from build.host import private
 from build.host.engine import HostEngine, look_at_host
 from build.settings import Settings
 
-__all__ = ["Finding", "doctor", "parse_gpus", "parse_meminfo"]
+__all__ = ["Finding", "doctor", "parse_meminfo"]
 
 _GIB = 1 << 30
-_COMMAS = 2
 _DISK_GIB = 20
 """A toolchain image, its wheels and one build."""
 _MEMORY_GIB = 6
@@ -45,7 +45,7 @@ def doctor(settings: Settings) -> tuple[Finding, ...]:
         Finding(name="cores", ok=True, found=str(os.cpu_count() or 1)),
         _bootstrap(settings),
         _emulation(),
-        _gpu(settings),
+        _gpu(),
     )
 
 
@@ -154,22 +154,9 @@ def _emulation() -> Finding:
     )
 
 
-def parse_gpus(text: str) -> tuple[str, ...]:
-    """Read `nvidia-smi --query-gpu=name,compute_cap,driver_version --format=csv,noheader`."""
-    rows = (
-        tuple(cell.strip() for cell in line.split(","))
-        for line in text.splitlines()
-        if line.count(",") == _COMMAS
-    )
-    return tuple(
-        f"{name}, sm_{capability.replace('.', '')}, driver {driver}" for name, capability, driver in rows
-    )
-
-
-def _gpu(settings: Settings) -> Finding:
-    query = ("nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader")
+def _gpu() -> Finding:
     try:
-        gpus = parse_gpus(process.run(query, env={"PATH": settings.path}, check=False, timeout_s=30).stdout)
-    except IngotError:
-        gpus = ()
-    return Finding(name="gpu", ok=True, found="; ".join(gpus) or "none; checks that need one are skipped")
+        found = "; ".join(map(str, gpus()))
+    except Unavailable as error:
+        found = f"{error.message}; checks that need one are skipped"
+    return Finding(name="gpu", ok=True, found=found)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from build.doors.between import History
+from build.doors.between import Between
 from build.image.model import Layer
 from build.recipe.words import printable
 from build.report.commands import compare_flags
@@ -26,7 +26,7 @@ _SHORT: Final = 12
 _VERSIONED: Final = re.compile(r"(\.so)(?:\.\d+)+$")
 
 
-def compare(left: ImageFacts, right: ImageFacts, *, log: History | Missing | None = None) -> Difference:
+def compare(left: ImageFacts, right: ImageFacts, *, log: Between | Missing | None = None) -> Difference:
     """Compare two images; `log` is what lies between their upstream commits, where somebody could look."""
     parts = (
         _both(left.source, right.source, "upstream", lambda old, new: _upstream(old, new, log)),
@@ -75,7 +75,7 @@ def _clean(change: Change) -> Change:
     )
 
 
-def _upstream(left: SourceFacts, right: SourceFacts, log: History | Missing | None) -> Part:
+def _upstream(left: SourceFacts, right: SourceFacts, log: Between | Missing | None) -> Part:
     known = left.submodules is not None and right.submodules is not None
     changes = pairs(
         Area.UPSTREAM,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from build.doors import store
-from build.doors.between import History, HistoryMissing, find_mirrors, read_history
+from build.doors.between import Between, HistoryMissing, find_mirrors, read_history
 from build.doors.effects import Reporter
 from build.doors.git import GitMirrors
 from build.doors.registry import parse_reference
@@ -126,12 +126,12 @@ class Operands:
         return kernels_in(check.detail)
 
 
-def history_between(left: ImageFacts, right: ImageFacts, mirrors: GitMirrors) -> History | Missing:
+def history_between(left: ImageFacts, right: ImageFacts, mirrors: GitMirrors) -> Between | Missing:
     """Read what lies between two upstream commits, where a mirror holds it. Asks no remote."""
     if isinstance(left.source, Missing) or isinstance(right.source, Missing):
         return Missing(reason="a commit is not known")
     if left.source.commit == right.source.commit:
-        return History()
+        return Between()
     repo = _repository(left.source, right.source)
     if not repo:
         return Missing(reason="no pin names a git repository")

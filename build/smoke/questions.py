@@ -44,11 +44,11 @@ class Question:
         try:
             said = json.loads(answer)
         except (ValueError, RecursionError):  # the latter for a million brackets
-            return f"the answer is no JSON: {answer[:300]!r}"
+            return f"no JSON: {answer[:300]!r}"
         if not isinstance(said, dict) or self.field not in said:
-            return f"the answer has no {self.field}: {answer[:300]}"
+            return f"no {self.field} in {answer[:300]}"
         if said[self.field] != self.right:
-            return f"the {self.field} is {said[self.field]!r}, right would be {self.right!r}"
+            return f"{self.field} {said[self.field]!r}, right would be {self.right!r}"
         return ""
 
 

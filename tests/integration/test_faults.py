@@ -97,7 +97,7 @@ SERVING = Faulty(
         (SERVER, "sigaction(SIGTERM, &action, nullptr);", "signal(SIGTERM, SIG_IGN);"),
     ),
     failed={
-        "long_prompt": "after a prompt of 1499 characters the tokens is [",
+        "long_prompt": "answer after a prompt of 1499 characters: tokens [",
         "concurrency": "client ",
         "broken_model": "with a file of noise as its model the server crashed with status 139 (SIGSEGV): ",
         "sigterm": "the server did not end within 10 s of SIGTERM",
@@ -107,7 +107,7 @@ ARITHMETIC = Faulty(
     name="arithmetic",
     edits=(("samples/minifork/server/completion.cpp", "return best;\n", "return best ? best - 1 : 1;\n"),),
     failed={
-        "tokens": "answer 1: the tokens is [",
+        "tokens": "answer 1: tokens [",
         "long_prompt": "right would be [",
         "concurrency": "and 17 more of 20",
     },

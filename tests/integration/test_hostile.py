@@ -154,7 +154,7 @@ ATTACKS = (
     Attack(
         words=("nested-json",),
         check="tokens",
-        says=("answer 1: the answer is no JSON: '[[[[",),
+        says=("answer 1: no JSON: '[[[[",),
         promises={"model": SmokeModel.MINI, "args": ("--model", "{model}")},
     ),
     Attack(

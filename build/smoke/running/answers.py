@@ -1,17 +1,14 @@
 """What the server answers: the right tokens, twice, after a long prompt, and to many clients at once."""
 
-import shlex
 from typing import Final
 
 from build.smoke.questions import COUNT, MANY, MANY_COUNT, PROMPT, PROMPT_LONG, Question, question
-from build.smoke.running.limits import ANSWER_BYTES
 from build.smoke.running.session import ServerCheck, Session
 from build.smoke.static.image import Verdict
 
 __all__ = ["CHECKS", "concurrency", "long_prompt", "tokens"]
 
 _SEPARATOR: Final = "\x1e"
-_HEADER: Final = ("--header", "Content-Type: application/json")
 _ANSWER_S: Final = 60
 _SHOWN: Final = 3
 
@@ -31,7 +28,7 @@ def long_prompt(session: Session) -> Verdict:
     asked = question(session.image.expect.model, PROMPT_LONG, COUNT)
     fault = asked.fault(_ask(session, asked))
     return Verdict(
-        findings=(f"after a prompt of {len(PROMPT_LONG)} characters {fault}",) if fault else (),
+        findings=(f"answer after a prompt of {len(PROMPT_LONG)} characters: {fault}",) if fault else (),
         detail={"characters": len(PROMPT_LONG), asked.field: asked.right},
     )
 
@@ -41,9 +38,13 @@ def concurrency(session: Session) -> Verdict:
     asked = tuple(question(session.image.expect.model, prompt, MANY_COUNT) for prompt in MANY)
     script = "\n".join(
         (
-            *(f"{_curl(session, one)} --output /tmp/{number} &" for number, one in enumerate(asked)),
+            "cd /tmp",
+            *(
+                f"{session.command(one.path, *_data(one), '--output', str(number), max_s=_ANSWER_S)} &"
+                for number, one in enumerate(asked)
+            ),
             "wait",
-            *(f"cat /tmp/{number}; printf '\\036'" for number in range(len(asked))),
+            *(f"cat {number}; printf '\\036'" for number in range(len(asked))),
         )
     )
     result = session.image.beside(session.container.id, script, timeout_s=_ANSWER_S + 30.0)
@@ -59,17 +60,12 @@ def concurrency(session: Session) -> Verdict:
 
 
 def _ask(session: Session, asked: Question) -> str:
-    _, body = session.curl(
-        asked.path, *_HEADER, "--data", asked.body, max_s=_ANSWER_S, timeout_s=_ANSWER_S + 30.0
-    )
+    _, body = session.curl(asked.path, *_data(asked), max_s=_ANSWER_S, timeout_s=_ANSWER_S + 30.0)
     return body
 
 
-def _curl(session: Session, asked: Question) -> str:
-    url = f"http://127.0.0.1:{session.image.expect.port}{asked.path}"
-    limit = ("--max-time", str(_ANSWER_S), "--max-filesize", str(ANSWER_BYTES))
-    words = ("curl", "-sS", *limit, *_HEADER, "--data", asked.body, url)
-    return shlex.join(words)
+def _data(asked: Question) -> tuple[str, ...]:
+    return ("--header", "Content-Type: application/json", "--data", asked.body)
 
 
 CHECKS: Final = (

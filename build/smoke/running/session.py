@@ -3,8 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from build.doors.effects import RunningContainer
 from build.smoke.running import limits
@@ -22,13 +21,16 @@ class Session:
     image: RunningImage
     container: RunningContainer
     healthy: bool = False
-    seen: dict[str, Any] = field(default_factory=dict)
+
+    def command(self, path: str, *options: str, max_s: int = 30) -> str:
+        """Write the shell's words for one question to the server, its answer within limits."""
+        url = f"http://127.0.0.1:{self.image.expect.port}{path}"
+        limit = ("--max-time", str(max_s), "--max-filesize", str(limits.ANSWER_BYTES))
+        return shlex.join(("curl", "-sS", *limit, *options, url))
 
     def curl(self, path: str, *options: str, max_s: int = 30, timeout_s: float = 60.0) -> tuple[int, str]:
         """Ask the server from beside it. Returns curl's exit status and the body."""
-        url = f"http://127.0.0.1:{self.image.expect.port}{path}"
-        limit = ("--max-time", str(max_s), "--max-filesize", str(limits.ANSWER_BYTES))
-        script = shlex.join(("curl", "-sS", *limit, *options, url))
+        script = self.command(path, *options, max_s=max_s)
         result = self.image.beside(self.container.id, script, timeout_s=timeout_s)
         return result.exit_code, answer(result)
 

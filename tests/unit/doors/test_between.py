@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.between import History, HistoryMissing, LogLine, read_history
+from build.doors.between import Between, HistoryMissing, LogLine, read_history
 from build.recipe.refs import Commit
 from tests.unit.pin.repositories import git, make_repository
 
@@ -37,16 +37,16 @@ def test_forwards_and_back(upstream: tuple[Path, list[Commit]]) -> None:
     path, (_, first, second, third) = upstream
     between = lines(path, third, second)
     assert [line.subject for line in between] == ["server: change 3", "server: change 2"]
-    assert read_history(path / ".git", first, third) == History(gained=between)
-    assert read_history(path / ".git", third, first) == History(lost=between)
-    assert read_history(path / ".git", third, third) == History()
+    assert read_history(path / ".git", first, third) == Between(gained=between)
+    assert read_history(path / ".git", third, first) == Between(lost=between)
+    assert read_history(path / ".git", third, third) == Between()
 
 
 def test_a_branch_that_was_rewritten(upstream: tuple[Path, list[Commit]]) -> None:
     path, (_, first, second, third) = upstream
     git(path, "checkout", "--quiet", first)
     other = commit(path, "server: another way")
-    assert read_history(path / ".git", third, other) == History(
+    assert read_history(path / ".git", third, other) == Between(
         gained=lines(path, other), lost=lines(path, third, second)
     )
 

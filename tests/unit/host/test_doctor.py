@@ -1,11 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from build.doors.buildx import BuilderInfo
 from build.doors.effects import EngineHandle, EngineInfo
-from build.host.doctor import Finding, engine_findings, parse_gpus, parse_meminfo
+from build.host.doctor import Finding, engine_findings, parse_meminfo
 from build.host.engine import HostEngine
 from build.settings import from_env
 
@@ -64,19 +62,3 @@ def test_where_the_hosts_engine_is_asked_for_its_lack_is_a_fault() -> None:
 def test_meminfo() -> None:
     assert parse_meminfo("MemFree: 1 kB\nMemTotal:       24684096 kB\n") == 24684096 * 1024
     assert parse_meminfo("") is None
-
-
-@pytest.mark.parametrize(
-    ("text", "gpus"),
-    [
-        (
-            "NVIDIA GeForce RTX 5090, 12.0, 580.65.06\n",
-            ("NVIDIA GeForce RTX 5090, sm_120, driver 580.65.06",),
-        ),
-        ("A, 9.0, 1\nB, 8.9, 2\n", ("A, sm_90, driver 1", "B, sm_89, driver 2")),
-        ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n", ()),
-        ("", ()),
-    ],
-)
-def test_gpus(text: str, gpus: tuple[str, ...]) -> None:
-    assert parse_gpus(text) == gpus

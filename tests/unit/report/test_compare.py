@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from build.doors.between import History, LogLine
+from build.doors.between import Between, LogLine
 from build.image.model import Layer
 from build.recipe.refs import Digest
 from build.report.compare import compare
@@ -159,7 +159,7 @@ def test_layers_shared_changed_new_and_repacked() -> None:
 
 
 def test_the_upstream_log() -> None:
-    log = History(
+    log = Between(
         gained=(LogLine(commit="bbbbbbb", subject="server: add a flag"),),
         lost=(LogLine(commit="aaaaaaa", subject="wip"),),
     )
@@ -171,7 +171,7 @@ def test_the_upstream_log() -> None:
 
 
 def test_a_long_log_is_cut_and_says_so() -> None:
-    log = History(gained=tuple(LogLine(commit=f"{number:07x}", subject="x") for number in range(250)))
+    log = Between(gained=tuple(LogLine(commit=f"{number:07x}", subject="x") for number in range(250)))
     difference = compare(FACTS, replace(FACTS, source=OTHER), log=log)
     assert len(difference.changes) == 201
     assert difference.unknown == ("upstream log: 50 further commits are left out",)
@@ -184,12 +184,12 @@ def test_a_long_log_is_cut_and_says_so() -> None:
         (OTHER, Missing(reason="no mirror"), "upstream log: no mirror"),
         (
             replace(OTHER, url="https://other"),
-            History(),
+            Between(),
             "upstream log: the sources are of different repositories",
         ),
     ],
 )
-def test_no_log_has_its_reason(source: SourceFacts, log: History | Missing | None, said: str) -> None:
+def test_no_log_has_its_reason(source: SourceFacts, log: Between | Missing | None, said: str) -> None:
     assert compare(FACTS, replace(FACTS, source=source), log=log).unknown == (said,)
 
 
@@ -213,7 +213,7 @@ def test_areas_are_in_the_order_in_which_people_read_them() -> None:
         FACTS, source=OTHER, patches=(), toolchain=(), flags=(HelpFlag(spellings=("--x",)),), kernels=(), layers=(layer(1),),
         labels=(),
     )  # fmt: skip
-    areas = [change.area for change in compare(FACTS, other, log=History()).changes]
+    areas = [change.area for change in compare(FACTS, other, log=Between()).changes]
     assert areas == sorted(areas, key=list(Area).index)
     assert set(areas) == {
         Area.UPSTREAM, Area.PATCHES, Area.TOOLCHAIN, Area.FLAGS, Area.KERNELS, Area.LAYERS, Area.SIZE, Area.LABELS,
@@ -229,7 +229,7 @@ def test_words_of_strangers_cannot_reach_a_terminal_raw() -> None:
         flags=(HelpFlag(spellings=("--x",), value=evil),),
         kernels=(Kernels(library=evil, identity=evil),),
     )
-    log = History(gained=(LogLine(commit="1", subject=evil),))
+    log = Between(gained=(LogLine(commit="1", subject=evil),))
     difference = compare(FACTS, other, log=log)
     texts = [text for one in difference.changes for text in (one.name, one.before, one.after)]
     assert all(text.isprintable() for text in (*texts, *difference.same, *difference.unknown))

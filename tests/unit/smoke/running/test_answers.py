@@ -56,21 +56,21 @@ def test_a_good_server_passes(check: Any, kind: SmokeModel) -> None:
 @pytest.mark.parametrize(
     ("kind", "said", "finding"),
     [
-        (SmokeModel.MINI, {"tokens": [1]}, f"answer 2: the tokens is [1], right would be {TOKENS}"),
+        (SmokeModel.MINI, {"tokens": [1]}, f"answer 2: tokens [1], right would be {TOKENS}"),
         (
             SmokeModel.MINI,
             {"error": "no such model"},
-            'answer 2: the answer has no tokens: {"error": "no such model"}',
+            'answer 2: no tokens in {"error": "no such model"}',
         ),
         (
             SmokeModel.GGUF_LLAMA,
             {"content": "abc"},
-            f"answer 2: the content is 'abc', right would be '{TEXT}'",
+            f"answer 2: content 'abc', right would be '{TEXT}'",
         ),
         (
             SmokeModel.GGUF_LLAMA,
             {"error": {"code": 500}},
-            'answer 2: the answer has no content: {"error": {"code": 500}}',
+            'answer 2: no content in {"error": {"code": 500}}',
         ),
     ],
 )
@@ -85,7 +85,7 @@ def test_a_server_that_forgets_the_beginning_of_a_long_prompt() -> None:
     image = running_image(good_server(answers=[forgot]), model=SmokeModel.GGUF_LLAMA)
     (finding,) = findings(answers.long_prompt, image)
     assert finding == (
-        f"after a prompt of 1499 characters the content is '{forgot['content']}', right would be 'njtftuauswefvtdy'"
+        f"answer after a prompt of 1499 characters: content '{forgot['content']}', right would be 'njtftuauswefvtdy'"
     )
 
 
@@ -94,8 +94,8 @@ def test_clients_that_get_each_others_answers() -> None:
     swapped = [right[1], right[0], *right[2:]]
     image = running_image(good_server(answers=swapped), model=SmokeModel.GGUF_LLAMA)
     assert findings(answers.concurrency, image) == [
-        "client 1: the content is 'faay', right would be 'etyp'",
-        "client 2: the content is 'etyp', right would be 'faay'",
+        "client 1: content 'faay', right would be 'etyp'",
+        "client 2: content 'etyp', right would be 'faay'",
     ]
 
 
@@ -103,7 +103,7 @@ def test_a_server_that_turns_clients_away() -> None:
     busy = [{"error": {"code": 503, "message": "busy"}}] * 20
     image = running_image(good_server(answers=busy), model=SmokeModel.MINI)
     found = findings(answers.concurrency, image)
-    assert found[0] == 'client 1: the answer has no tokens: {"error": {"code": 503, "message": "busy"}}'
+    assert found[0] == 'client 1: no tokens in {"error": {"code": 503, "message": "busy"}}'
     assert found[3:] == ["and 17 more of 20"]
 
 
@@ -113,5 +113,5 @@ def test_all_clients_ask_at_once_from_beside_the_server() -> None:
     (_, clients) = asked(image).specs
     lines = clients.args[0].splitlines()
     assert sum(line.startswith("curl ") and line.endswith(" &") for line in lines) == 20
-    assert lines.index("wait") == 20
+    assert lines.index("wait") == 21
     assert clients.network == "container:c1"

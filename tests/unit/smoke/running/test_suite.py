@@ -169,4 +169,4 @@ def test_brackets_without_an_end_are_an_answer_that_is_wrong() -> None:
     image = running_image(Nested(takes=FLAGS, pages={"/props": "b42-abcdef123"}), model=SmokeModel.MINI)
     outcome, reason = outcomes(image)["tokens"]
     assert outcome is Outcome.FAILED
-    assert reason.startswith("answer 1: the answer is no JSON: '[[[[")
+    assert reason.startswith("answer 1: no JSON: '[[[[")
