@@ -109,6 +109,7 @@ class Onward(Wiring):
         wanted = plan if moving else replace(plan, moving_tags=())
         receipt = push(verified, wanted, out / "image", namespace, self.registry, self.reporter)
         difference = published_difference(out)  # to the one before
+        discard_report(out)
         # The receipt last: where it is, what is kept is this image's.
         keep_published(out, plan, receipt, difference)
         store.write_artifact(out / "push.json", receipt)

@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from build.recipe.words import printable
+
 __all__ = ["Console", "duration", "markdown_table"]
 
 _HEARTBEAT_S = 30.0
@@ -93,10 +95,10 @@ class Console:
     @contextmanager
     def step(self, title: str, *, parallel: bool = False) -> Iterator[_OpenStep]:
         """Report a step: a live line while it runs, one line with its verdict and time when it ended."""
-        step = _OpenStep(title, self._depth, self._clock(), self._heartbeat)
+        step = _OpenStep(printable(title), self._depth, self._clock(), self._heartbeat)
         group = self._github and self._depth == 0 and not parallel
         if group:
-            self._print(f"::group::{title}")
+            self._print(f"::group::{step.title}")
         self._open.append(step)
         self._depth += not parallel
         self._refresh()
@@ -120,11 +122,11 @@ class Console:
             self._refresh()
 
     def output(self, line: str) -> None:
-        """Pass a tool's line on as it is."""
-        self._print(line)
+        """Pass a tool's line on."""
+        self._print(_visible(line.expandtabs()))
 
     def note(self, message: str) -> None:
-        self._print(f"{'  ' * self._depth}{message}")
+        self._print(f"{'  ' * self._depth}{_visible(message)}")
 
     def warning(self, message: str) -> None:
         self._said("warning", "yellow", message)
@@ -132,18 +134,21 @@ class Console:
     def error(self, message: str, hint: str = "") -> None:
         self._said("error", "red", message)
         if hint:
-            self._rich.print(f"[cyan]hint:[/] {escape(hint)}", soft_wrap=True)
+            self._rich.print(f"[cyan]hint:[/] {escape(_visible(hint))}", soft_wrap=True)
 
     def summary(self, title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> None:
-        table = Table(*header, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        table = Table(
+            *header, title=escape(printable(title)), title_justify="left", box=None, padding=(0, 2, 0, 0)
+        )
         for row in rows:
-            table.add_row(*(escape(_visible(cell)) for cell in row))
+            table.add_row(*(escape(printable(cell)) for cell in row))
         self._rich.print(table)
         if self._step_summary:
             with self._step_summary.open("a", encoding="utf-8") as page:
                 page.write(markdown_table(title, header, rows))
 
     def _said(self, kind: str, style: str, message: str) -> None:
+        message = _visible(message)
         if self._github:
             text = message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
             self._print(f"::{kind}::{text}")
@@ -194,5 +199,5 @@ class Console:
 
 
 def _visible(text: str) -> str:
-    """Spell control characters out: a cell may hold somebody else's words, and a terminal obeys them."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    """Spell control characters out, line by line: it may hold somebody else's words, and a terminal obeys them."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 
 from build.doors.between import Between
 from build.image.model import Layer
-from build.recipe.words import printable
 from build.report.commands import compare_flags
 from build.report.difference import Area, Change, Difference, Kind
 from build.report.facts import ImageFacts, Kernels, Missing, SourceFacts
@@ -43,9 +42,9 @@ def compare(left: ImageFacts, right: ImageFacts, *, log: Between | Missing | Non
     return Difference(
         left=left.name,
         right=right.name,
-        changes=tuple(sorted(map(_clean, changes), key=lambda change: order.index(change.area))),
-        same=tuple(printable(word) for part in parts for word in part.same),
-        unknown=tuple(printable(word) for part in parts for word in part.unknown),
+        changes=tuple(sorted(changes, key=lambda change: order.index(change.area))),
+        same=tuple(word for part in parts for word in part.same),
+        unknown=tuple(word for part in parts for word in part.unknown),
     )
 
 
@@ -62,17 +61,6 @@ def _both(left: T | Missing, right: T | Missing, what: str, comparing: Callable[
         reasons = dict.fromkeys(side.reason for side in missing)
         return Part(unknown=(f"{what}: not known of {sides}: {'; '.join(reasons)}",))
     return comparing(left, right)
-
-
-def _clean(change: Change) -> Change:
-    """Escape what came from an image or from upstream and may not reach a terminal."""
-    return Change(
-        area=change.area,
-        name=printable(change.name),
-        kind=change.kind,
-        before=printable(change.before),
-        after=printable(change.after),
-    )
 
 
 def _upstream(left: SourceFacts, right: SourceFacts, log: Between | Missing | None) -> Part:
@@ -135,7 +123,10 @@ def _kernels(left: tuple[Kernels, ...], right: tuple[Kernels, ...]) -> Part:
         )  # fmt: skip
     equal = len(set(before) & set(after)) - sum(change.kind is Kind.CHANGED for change in changes)
     total = len(set(before) | set(after))
-    return Part(changes=tuple(changes), same=(share("kernels", equal, total, "libraries"),) if equal else ())
+    return Part(
+        changes=tuple(changes),
+        same=(share("kernels", equal, total, "library" if total == 1 else "libraries"),) if equal else (),
+    )
 
 
 def _by_name(kernels: tuple[Kernels, ...]) -> dict[str, Kernels]:
@@ -169,14 +160,15 @@ def _layers(left: tuple[Layer, ...], right: tuple[Layer, ...]) -> Part:
     ]
     sizes = [sum(layer.size for layer in side) for side in (left, right)]
     shared = [layer for layer in right if layer.digest in old]
-    same = share("layers", len(shared), len(right), f"({megabytes(sum(one.size for one in shared))})")
+    told = share("layers", len(shared), len(right), f"({megabytes(sum(one.size for one in shared))})")
+    same = (told,) if shared else ()
     if sizes[0] == sizes[1]:
-        return Part(changes=tuple(changes), same=(same, f"size: {megabytes(sizes[0])}"))
+        return Part(changes=tuple(changes), same=(*same, f"size: {megabytes(sizes[0])}"))
     size = Change(
         area=Area.SIZE, name="compressed", kind=Kind.CHANGED, before=megabytes(sizes[0]),
         after=f"{megabytes(sizes[1])} ({(sizes[1] - sizes[0]) / 1_000_000:+.1f} MB, {sizes[1] - sizes[0]:+d} bytes)",
     )  # fmt: skip
-    return Part(changes=(*changes, size), same=(same,) if shared else ())
+    return Part(changes=(*changes, size), same=same)
 
 
 def _layer(layer: Layer) -> str:

@@ -14,6 +14,7 @@ from build.errors import BadRequest
 from build.image.model import BuiltImage, Layer
 from build.pin.model import Pin, PinnedSource
 from build.plan.model import ImagePlan
+from build.report.detail import Detail
 from build.smoke.clihelp import HelpFlag, ImageHelp
 from build.smoke.model import SmokeReport
 
@@ -146,10 +147,14 @@ def kernels_in(detail: Mapping[str, Any]) -> tuple[Kernels, ...] | Missing:
     libraries = detail.get("libraries")
     if not isinstance(libraries, dict):
         return Missing(reason="the check gpu_code did not read the libraries")
-    return tuple(
-        Kernels(library=path, identity=str(found["identity"]), targets=tuple(found.get("targets", ())))
-        for path, found in sorted(libraries.items())
+    found = Detail.of(libraries).items()
+    kernels = tuple(
+        Kernels(library=path, identity=one.text("identity"), targets=one.child("targets").names())
+        for path, one in sorted(found, key=lambda item: item[0])
     )
+    if not all(one.identity for one in kernels):
+        return Missing(reason="the check gpu_code named no identity of the device code")
+    return kernels
 
 
 def _read(path: Path, kind: type[T], otherwise: str) -> T | Missing:

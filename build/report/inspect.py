@@ -3,6 +3,7 @@
 Reads manifest and configuration, never a layer; runs nothing.
 """
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,9 +126,6 @@ class Inspector:
 
     def _from_registry(self, name: str) -> Inspected:
         ref, registry = parse_reference(name), self.registry()
-        if registry.manifest(ref) is None:
-            message = f"{ref} is not in the registry"
-            raise NothingSelected(message, hint="`nox -s history -- RECIPE` lists the tags that are there")
         manifest = image_manifest(ref, registry)
         try:
             contents = contents_of(manifest)
@@ -201,20 +199,22 @@ class Inspector:
         """Say what to type. The recipe's own state is not in the image: git finds it by the upstream commit."""
         found = (
             ()
-            if self.recipes.get(recipe) == commit
-            else (_pickaxe(recipe, commit), "git checkout <that commit>")
+            if not commit or self.recipes.get(recipe) == commit
+            else (_pickaxe(recipe, commit), "git checkout <the last commit that it lists>")
         )
         folder = f"{recipe}+{variant}" if variant else recipe
-        compare = () if name == folder else (f"./noxw -s diff -- {name} {folder}",)
+        compare = () if name == folder else (shlex.join(("./noxw", "-s", "diff", "--", name, folder)),)
         return (*found, _build(recipe, variant), *compare)
 
 
 def _pickaxe(recipe: str, commit: str) -> str:
-    return f"git log --oneline -1 -S{commit} -- recipes/{recipe}.yaml"
+    """List the changes that took the pin up or gave it up, newest first: the last one took it up."""
+    return shlex.join(("git", "log", "--oneline", f"-S{commit}", "--", f"recipes/{recipe}.yaml"))
 
 
 def _build(recipe: str, variant: str) -> str:
-    return f"./noxw -s build -- {recipe}" + (f" --variant {variant}" if variant else "")
+    """Write the command; the names are labels of an image, which may be anybody's."""
+    return shlex.join(("./noxw", "-s", "build", "--", recipe, *(("--variant", variant) if variant else ())))
 
 
 def _halves(name: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from build.doors import store
 from build.doors.effects import Reporter, Step
 from build.doors.registry import Manifest
-from build.errors import BadRequest, WorkFailed
+from build.errors import BadRequest, NothingSelected, WorkFailed
 from build.image.config import MalformedError, digest, items, json_document, mapping, whole
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.recipe.refs import Digest, ImageRef
@@ -60,7 +60,8 @@ def pull(ref: ImageRef, cache: Path, registry: BlobSource, reporter: Reporter) -
     """Return the image that a reference means. What lies below the cache by its digest is not asked for again.
 
     Raises:
-        BadRequest: the registry has no such image, or none for linux/amd64.
+        NothingSelected: the registry has no such image.
+        BadRequest: it has none for linux/amd64.
         WorkFailed: it sends other bytes than it promised.
         Unavailable: it cannot be reached, or refuses access.
     """
@@ -87,12 +88,13 @@ def image_manifest(ref: ImageRef, registry: Manifests) -> Manifest:
     """Return the manifest that a reference means; of an index, the one for our platform.
 
     Raises:
-        BadRequest: there is none.
+        NothingSelected: the registry does not have it.
+        BadRequest: it has none for linux/amd64.
     """
     manifest = registry.manifest(ref)
     if manifest is None:
-        message = f"{ref} does not exist"
-        raise BadRequest(message, hint="name a tag or a digest that the registry has")
+        message = f"{ref} is not in the registry"
+        raise NothingSelected(message, hint="`nox -s history -- RECIPE` lists the tags that are there")
     if manifest.media_type not in _INDEXES:
         return manifest
     with _understood(ref):

@@ -82,6 +82,22 @@ def test_error_with_hint_and_warning() -> None:
     assert sink.getvalue() == "error: no [engine]\nhint: start it\nwarning: slow\n"
 
 
+def test_words_of_strangers_command_no_terminal() -> None:
+    sink = StringIO()
+    console = Console(file=sink)
+    evil = "a\x1b]0;owned\x07b"
+    with console.step(evil):
+        console.note(evil)
+        console.output(evil)
+    console.warning(evil)
+    console.error(f"{evil}\nsecond line", hint=evil)
+    console.summary(evil, ("what",), ((evil,),))
+    assert "\x1b" not in sink.getvalue()
+    assert "\x07" not in sink.getvalue()
+    assert sink.getvalue().count("a\\x1b]0;owned\\x07b") == 8
+    assert "error: a\\x1b]0;owned\\x07b\nsecond line\n" in sink.getvalue()
+
+
 def test_github_groups() -> None:
     sink = StringIO()
     console = Console(file=sink, github=True, clock=Clock())

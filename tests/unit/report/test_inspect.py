@@ -106,8 +106,8 @@ def test_an_image_of_another_pin_is_found_by_its_commit(registry: FakeRegistry, 
     pushed(registry, tmp_path, "no-vmm")
     found = inspector(tmp_path, registry, **{RECIPE.name: "f" * 40}).inspect(f"{REPOSITORY}:b7-no-vmm")
     assert found.rebuild == (
-        f"git log --oneline -1 -S{STATE.commit} -- recipes/{RECIPE.name}.yaml",
-        "git checkout <that commit>",
+        f"git log --oneline -S{STATE.commit} -- recipes/{RECIPE.name}.yaml",
+        "git checkout <the last commit that it lists>",
         f"./noxw -s build -- {RECIPE.name} --variant no-vmm",
         f"./noxw -s diff -- {REPOSITORY}:b7-no-vmm {RECIPE.name}+no-vmm",
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from build.doors.registry import Manifest
-from build.errors import BadRequest, Unreachable, WorkFailed
+from build.errors import BadRequest, NothingSelected, Unreachable, WorkFailed
 from build.image.layout import Layout, open_layout
 from build.recipe.refs import Digest, ImageRef
 from build.report.pulled import pull
@@ -111,6 +111,6 @@ def test_a_manifest_that_is_none(remote: tuple[FakeRegistry, Layout], tmp_path: 
 
 
 def test_an_image_that_does_not_exist(remote: tuple[FakeRegistry, Layout], tmp_path: Path) -> None:
-    with pytest.raises(BadRequest) as error:
+    with pytest.raises(NothingSelected) as error:
         pull(replace(REF, tag="gone"), tmp_path / "cache", remote[0], RecordingReporter())
-    assert error.value.message == f"{REPOSITORY}:gone does not exist"
+    assert error.value.message == f"{REPOSITORY}:gone is not in the registry"

@@ -27,7 +27,7 @@ def test_a_difference_is_one_document_and_no_failure(out: Path, capsys: pytest.C
     assert json.loads(said.out)["changes"] == [
         {"area": "flags", "name": "--new", "kind": "new", "before": "", "after": "--new"}
     ]
-    assert "same: kernels: all 1 libraries" in said.err
+    assert "same: kernels: all 1 library" in said.err
 
 
 def test_people_get_a_table_or_are_told_that_there_is_nothing(
