@@ -135,6 +135,12 @@ def inspect(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def size(session: nox.Session) -> None:
+    """Say where built images' bytes are and what a change makes users pull: nox -s size -- RECIPE [--biggest N]."""
+    verb(session, "size")
+
+
+@nox.session(default=False)
 def history(session: nox.Session) -> None:
     """Show what the registry holds of recipes: immutable tags, digests, commits, the moving tags at each."""
     verb(session, "history")
