@@ -3,12 +3,17 @@
 Calls the stations and decides what need not be done again. No rule of a station lives here.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from build.doors import store
+from build.doors.process import Command
+from build.errors import IngotError
 from build.image.build import build_image, find_built, rendered, write_rendered
 from build.image.model import BuiltImage
 from build.onward import Onward
@@ -19,7 +24,9 @@ from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.report.operands import published_difference
-from build.report.write import FILES
+from build.report.times import BuildTimes, expected
+from build.report.write import FILES, TIMES
+from build.several import Call, SeveralFailed, each, together
 from build.smoke.model import SmokeReport
 from build.smoke.run import covers, expectations_of
 
@@ -68,6 +75,36 @@ class Road(Onward):
         with self._alone(recipe, variant) as out:
             return self._image(recipe, variant, out)
 
+    def side_by_side(self, recipes: tuple[Recipe, ...], variant: str, *, at_once: int) -> list[Any]:
+        """Do what `image` does for several recipes side by side, each in a process of its own; returns what they made.
+
+        All are planned first, in this process: toolchain and base are made once.
+
+        Raises:
+            SeveralFailed: at least one failed.
+        """
+        planned: list[ImagePlan] = []
+        failures: dict[str, IngotError] = {}
+
+        def plan(recipe: Recipe) -> None:
+            planned.append(self.plan(recipe, variant))
+
+        try:
+            each(((recipe.name, partial(plan, recipe)) for recipe in recipes), self.reporter)
+        except SeveralFailed as error:
+            failures |= error.failures
+        # Who begins late may work alone at the end: that should be the short ones.
+        planned.sort(key=lambda plan: expected(self._times(plan)), reverse=True)
+        made: list[Any] = []
+        try:
+            made = together([self._call(plan) for plan in planned], self.reporter, at_once=at_once)
+        except SeveralFailed as error:
+            failures |= error.failures
+        if failures:
+            raise SeveralFailed(failures)
+        order = [recipe.name for recipe in recipes]
+        return sorted(made, key=lambda image: order.index(image["recipe"]))
+
     def refresh(self, locks: tuple[str, ...]) -> list[str]:
         """Rewrite committed locks; returns the files that changed."""
         from build.pin.refresh import Refresh
@@ -76,6 +113,17 @@ class Road(Onward):
             root=self.settings.root, cache=self.settings.cache, reporter=self.reporter, digest_of=self.digest
         )
         return refresh.refresh(locks)
+
+    def _times(self, plan: ImagePlan) -> tuple[BuildTimes, ...]:
+        return store.read_lines(self.settings.out / plan.name / TIMES, BuildTimes)
+
+    def _call(self, plan: ImagePlan) -> Call:
+        words = (
+            *(("--variant", plan.variant) if plan.variant else ()),
+            *(("--force",) if self.force else ()),
+        )
+        argv = (sys.executable, "-m", "build", "image", plan.recipe.name, *words, "--json")
+        return Call(name=plan.name, command=Command(argv=argv, cwd=self.settings.root))
 
     # Parts. Who calls them holds the lock of the image's folder.
 

@@ -1,12 +1,17 @@
-"""One thing after the other for several recipes: a failure does not stop the others, and is not forgotten."""
+"""The same for several recipes, one after the other or side by side: a failure does not stop the others, and is not forgotten."""
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from build.doors.effects import Reporter
+from build.doors.process import Command
+from build.doors.sidebyside import stream_all
 from build.errors import IngotError, WorkFailed
 
-__all__ = ["SeveralFailed", "each"]
+__all__ = ["Call", "SeveralFailed", "each", "together"]
 
 T = TypeVar("T")
 
@@ -39,3 +44,47 @@ def each(names: Iterable[tuple[str, Callable[[], T]]], reporter: Reporter) -> li
     if failures:
         raise SeveralFailed(failures)
     return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A verb of ours for one recipe, as a program of its own that is asked for `--json`."""
+
+    name: str
+    command: Command
+
+
+def together(calls: Sequence[Call], reporter: Reporter, *, at_once: int) -> list[Any]:
+    """Run verbs side by side, so many at once, and return their answers in the order of the calls.
+
+    Each is a process: what one of them breaks, or is killed for, the others do not notice.
+
+    Raises:
+        SeveralFailed: at least one failed.
+    """
+    width = max(len(call.name) for call in calls)
+    ended = stream_all(
+        [call.command for call in calls],
+        at_once=at_once,
+        on_line=lambda number, line: reporter.output(f"{calls[number].name:{width}} | {line}"),
+    )
+    answers: list[Any] = []
+    failures: dict[str, IngotError] = {}
+    for call, one in zip(calls, ended, strict=True):
+        answer: Any = None
+        with suppress(ValueError):
+            answer = json.loads(one.stdout)
+        if one.status == 0 and isinstance(answer, list):
+            answers += answer
+        else:
+            failures[call.name] = _failure(answer, one.status)
+    if failures:
+        raise SeveralFailed(failures)
+    return answers
+
+
+def _failure(answer: object, status: int) -> IngotError:
+    said = answer.get("error") if isinstance(answer, dict) else None
+    error = WorkFailed(str(said or f"ended with status {status} and without a word"))
+    error.exit_code = status if status > 0 else WorkFailed.exit_code
+    return error

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from build.doors import process
 from build.doors.git import GitMirrors, ask_remote, git_output
 from build.doors.gitcommand import remote_command
 from build.doors.remotewords import refused, unreachable
+from build.doors.sidebyside import run_all
 from build.errors import IngotError, WorkFailed
 from build.recipe.refs import Commit
 
@@ -61,7 +61,7 @@ def ls_remotes(mirrors: GitMirrors, urls: Sequence[str], *, timeout_s: float) ->
     """
     asking = mirrors.empty()
     commands = [remote_command(asking, *_ASK, mirrors.location(url)) for url in urls]
-    for ended in process.run_all(commands, timeout_s=timeout_s):
+    for ended in run_all(commands, timeout_s=timeout_s):
         url, done = urls[ended.number], ended.done
         refs: RemoteRefs | None = None
         error: IngotError | None = None

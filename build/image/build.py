@@ -87,14 +87,18 @@ def build_image(
             phases.see(event)
             narrate(event)
 
-        builder.bake(
-            out / "docker-bake.json",
-            (plan.target,),
-            cwd=root,
-            log=out / "build.log",
-            on_event=see,
-            options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
-        )
+        try:
+            builder.bake(
+                out / "docker-bake.json",
+                (plan.target,),
+                cwd=root,
+                log=out / "build.log",
+                on_event=see,
+                options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
+            )
+        except BaseException:
+            store.discard(part)
+            raise
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
     built = describe(plan, open_layout(part), phases, engine={"buildx": builder.version(), **engine})
     store.replace_dir(part, out / "image")

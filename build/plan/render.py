@@ -105,6 +105,7 @@ def render_context(templates: Path) -> dict[str, str]:
         "scripts/probe.sh",
         "scripts/check-configure.sh",
         "scripts/compile.sh",
+        "scripts/slot.sh",
         "scripts/collect.sh",
         "probe/CMakeLists.txt",
         "probe/kernel.cu",

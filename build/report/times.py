@@ -1,5 +1,6 @@
 """How long each build took, kept beside the artifacts and bounded, so that a report can name the build before. Pure."""
 
+import math
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 from build.image.model import BuiltImage
 from build.smoke.model import SmokeReport
 
-__all__ = ["KEPT", "BuildTimes", "PhaseRow", "phase_rows", "remembered"]
+__all__ = ["KEPT", "BuildTimes", "PhaseRow", "expected", "phase_rows", "remembered"]
 
 KEPT: Final = 50
 """Builds that are remembered of one image."""
@@ -51,6 +52,11 @@ def remembered(
     if history and _same(history[-1], now):
         return (*history[:-1], replace(now, at=history[-1].at))
     return (*history, now)[-KEPT:]
+
+
+def expected(history: tuple[BuildTimes, ...]) -> float:
+    """Return the seconds that a build may take: the longest that is remembered; without any nobody knows, so no end."""
+    return max((one.seconds.get(_TOTAL, 0.0) for one in history), default=math.inf)
 
 
 def _same(one: BuildTimes, other: BuildTimes) -> bool:

@@ -20,10 +20,19 @@ from build.report.times import BuildTimes, remembered
 from build.settings import Namespace
 from build.smoke.model import SmokeReport
 
-__all__ = ["FILES", "Written", "as_html", "as_markdown", "as_verdict", "discard_report", "write_report"]
+__all__ = [
+    "FILES",
+    "TIMES",
+    "Written",
+    "as_html",
+    "as_markdown",
+    "as_verdict",
+    "discard_report",
+    "write_report",
+]
 
 FILES: Final = ("report.md", "report.html", "junit.xml")
-_TIMES: Final = "times.jsonl"
+TIMES: Final = "times.jsonl"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 
@@ -72,8 +81,8 @@ def write_report(  # noqa: PLR0913  (artifacts, and what only the caller knows)
     report = store.read_known(out / "smoke.json", SmokeReport)
     if report is not None and report.digest != built.digest:
         report = None
-    history = remembered(store.read_lines(out / _TIMES, BuildTimes), built, report, tag=plan.tag, at=clock())
-    store.write_lines(out / _TIMES, history)
+    history = remembered(store.read_lines(out / TIMES, BuildTimes), built, report, tag=plan.tag, at=clock())
+    store.write_lines(out / TIMES, history)
     page = make_page(
         Artifacts(
             plan=plan,

@@ -8,7 +8,7 @@ from build.doors.console import Console
 from build.errors import NothingSelected
 from build.settings import Settings
 
-__all__ = ["Handler", "Verbs", "finished", "selected"]
+__all__ = ["Handler", "Verbs", "finished", "positive", "selected"]
 
 Handler = Callable[[argparse.Namespace, Settings, Console], object]
 
@@ -60,3 +60,11 @@ def finished(arguments: argparse.Namespace, settings: Settings, artifact: str) -
         message = f"no {arguments.variant or 'image'} below {settings.out} has {artifact}"
         raise NothingSelected(message, hint="build an image first: nox -s build-minifork")
     return names
+
+
+def positive(text: str) -> int:
+    """Read a count from the command line."""
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is not a whole number from 1 on"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)

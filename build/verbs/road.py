@@ -1,12 +1,13 @@
 """The verbs of the road, one for each station, in its order."""
 
 import argparse
+import os
 from functools import partial
 
 from build.doors.console import Console
 from build.settings import Settings
 from build.several import each
-from build.verbs.group import Verbs, finished, selected
+from build.verbs.group import Verbs, finished, positive, selected
 
 __all__ = ["add"]
 
@@ -33,9 +34,21 @@ def add(verbs: Verbs) -> None:
     verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
     for name in ("image", "build"):
         text = "make images and smoke-test them; does nothing for what is done already"
-        one = verbs.add_for_recipes(name, partial(_station, station="image"), text)
+        one = verbs.add_for_recipes(
+            name,
+            _image,
+            text,
+            detail="Several are built side by side by one BuildKit, which makes equal stages once; the one that took longest "
+            "before begins first, and compilers wait for a free slot of the machine. A failure does not stop the others.",
+        )
         one.add_argument(
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
+        )
+        one.add_argument(
+            "--at-once",
+            type=positive,
+            metavar="N",
+            help="images built side by side; else a quarter of the cores, and two at least",
         )
     test = verbs.add_for_recipes("smoke", _smoke, "smoke-test images that were built, again")
     only = test.add_mutually_exclusive_group()
@@ -73,6 +86,19 @@ def _station(arguments: argparse.Namespace, settings: Settings, console: Console
     call, variant = getattr(road, station), arguments.variant
     return each(
         ((recipe.name, partial(call, recipe, variant)) for recipe in selected(arguments, settings)), console
+    )
+
+
+def _image(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    """Build one image here, or several side by side."""
+    from build.road import Road
+
+    road = Road(settings=settings, reporter=console, force=arguments.force)
+    recipes = selected(arguments, settings)
+    if len(recipes) == 1:
+        return [road.image(recipes[0], arguments.variant)]
+    return road.side_by_side(
+        recipes, arguments.variant, at_once=arguments.at_once or max(2, (os.cpu_count() or 1) // 4)
     )
 
 

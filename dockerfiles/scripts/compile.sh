@@ -9,6 +9,8 @@ cores=$(nproc)
 jobs=$((memory_gib / 2))
 [ "$jobs" -lt 1 ] && jobs=1
 [ "$jobs" -gt "$cores" ] && jobs=$cores
+# Only what the compile cache does not have is compiled, and only that waits for a slot.
+export INGOT_SLOTS="$jobs" INGOT_SLOTS_DIR=/slots CCACHE_PREFIX="sh /tmp/slot.sh"
 export CCACHE_STATSLOG=/tmp/ccache.log
 : > "$CCACHE_STATSLOG"
 echo "compile: $jobs jobs ($cores cores, $memory_gib GiB free)"
