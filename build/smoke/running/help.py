@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from build.smoke.clihelp import HelpFlag, find_flag, parse_help
 from build.smoke.model import Expectations
 from build.smoke.running.arguments import groups
-from build.smoke.running.image import RunningImage, tail
+from build.smoke.running.image import RunningImage
+from build.smoke.running.words import tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["Read", "check"]
