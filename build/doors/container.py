@@ -59,6 +59,9 @@ class Running:
             if not self._watch.drained(_DRAIN_S):
                 message = f"what a container printed did not come within {_DRAIN_S:g} s"
                 raise DockerException(message)
+            if self._watch.broken:
+                message = f"what a container printed broke off: {self._watch.broken}"
+                raise DockerException(message)
             state = self._state()
             return RunResult(
                 exit_code=_KILLED if timed_out else int(state["ExitCode"]),
