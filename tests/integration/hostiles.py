@@ -72,7 +72,7 @@ class Hostile:
         promised = expectations_of(self.plan) if whole else replace(self._expectations(words), **promises)
         with DockerEngine(self.handle) as engine:
             loader = Loader(
-                engine=engine, layout=layout, name="hostile:1", expect=promised, driver_stub=self.stub,
+                engine=engine, layout=layout, name=f"{self.plan.recipe.name}:{self.plan.tag}", expect=promised, driver_stub=self.stub,
                 work=work / "smoke",
             )  # fmt: skip
             run = SmokeRun(

@@ -165,15 +165,15 @@ ATTACKS = (
     Attack(
         words=("hanging-version",),
         check="version",
-        says=("`--version` was killed after 60 s: ",),
+        says=("`--version` was killed after 6",),  # 60 s, and a little more on a busy machine
         within_s=100,
     ),
     Attack(
         words=("hanging-flags",),
         check="arguments",
         says=(
-            "the promised `-a` was killed after 60 s: ",
-            "`-b` should be refused and was killed after 60 s",
+            "the promised `-a` was killed after 6",
+            "`-b` should be refused and was killed after 6",
         ),
         promises={"flags": ("-a",), "refused": ("-b",)},
         within_s=150,
