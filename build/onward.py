@@ -52,14 +52,7 @@ class Onward(Wiring):
             bench = Bench(
                 plan=plan,
                 built=built,
-                loader=Loader(
-                    engine=self.containers,
-                    layout=out / "image",
-                    name=f"{plan.recipe.name}:{plan.tag}",
-                    expect=expectations_of(plan),
-                    driver_stub=self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
-                    work=self.settings.cache / "smoke",
-                ),
+                loader=self._loader(plan, out),
                 gpu=found,
                 wanted=wanted,
                 reporter=self.reporter,
@@ -125,22 +118,29 @@ class Onward(Wiring):
             raise WorkFailed(message, hint=made_by)
         return plan, built
 
+    def _loader(self, plan: ImagePlan, out: Path) -> Loader:
+        return Loader(
+            engine=self.containers,
+            layout=out / "image",
+            name=f"{plan.recipe.name}:{plan.tag}",
+            expect=expectations_of(plan),
+            driver_stub=self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
+            work=self.settings.cache / "smoke",
+        )
+
     def _smoke(self, plan: ImagePlan, built: BuiltImage, out: Path, *, gpu: bool = False) -> VerifiedImage:
         found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
         if gpu:
             self.reporter.note(f"{plan.name}: GPU {required(found)}")
-        stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
+        loader = self._loader(plan, out)
         discard_report(out)
         for name in ("smoke.json", "help.json"):
             (out / name).unlink(missing_ok=True)
         smoked = SmokeRun(
             plan=plan,
             built=built,
-            layout=out / "image",
-            driver_stub=stub,
-            engine=self.containers,
+            loader=loader,
             reporter=self.reporter,
-            work=self.settings.cache / "smoke",
             gpu=found,
             gpu_required=gpu,
         ).smoke()

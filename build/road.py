@@ -19,10 +19,11 @@ from build.image.model import BuiltImage
 from build.onward import Onward
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin
-from build.plan.model import ImagePlan, directory_name
+from build.plan.model import ImagePlan
 from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
+from build.recipe.naming import directory_name
 from build.report.operands import published_difference
 from build.report.times import BuildTimes, expected
 from build.report.write import FILES, TIMES

@@ -27,7 +27,6 @@ _HOST = re.compile(
     r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
 )
 _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
-_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _GITHUB_API = "https://api.github.com"
 _OWNER_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
@@ -91,11 +90,6 @@ class Namespace:
 
     def __str__(self) -> str:
         return f"{self.host}/{self.path}"
-
-    @property
-    def plain_http(self) -> bool:
-        """Only loopback is spoken to without TLS."""
-        return _LOOPBACK.fullmatch(self.host) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,8 @@
-"""Fakes: small state machines that behave as the real thing does. tests/contract/ holds both to the same tests."""
+"""Fakes: small state machines that behave as the real thing does.
+
+tests/contract/ holds FakeRegistry and FakePullRequests to the tests of the real ones; the others are held by nothing but
+the integration tests, which go the same ways with the real thing.
+"""
 
 import hashlib
 import json
@@ -367,6 +371,7 @@ class FakeContainer:
     id: str
     server: Server
     spec: ContainerSpec
+    began: float = 0.0
     exit_code: int | None = None
     stdout: str = ""
     stderr: str = ""
@@ -411,7 +416,10 @@ def _content(word: str, spec: ContainerSpec) -> str:
 
 @dataclass
 class FakeEngine:
-    """A container engine in memory whose every image holds the same server. Keeps each spec that it was given."""
+    """A container engine in memory whose every image holds the same server. Keeps each spec that it was given.
+
+    Time passes by its own clock, with each container that is started; whatever has lived too long by then is killed.
+    """
 
     server: Server
     lost: bool = False
@@ -420,6 +428,11 @@ class FakeEngine:
     specs: list[ContainerSpec] = field(default_factory=list)
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
+    each_s: float = 1.0
+    now: float = 0.0
+
+    def clock(self) -> float:
+        return self.now
 
     def info(self) -> EngineInfo:
         self._answer()
@@ -457,7 +470,11 @@ class FakeEngine:
     def started(self, spec: ContainerSpec) -> Iterator[FakeContainer]:
         self._answer()
         self.specs.append(spec)
-        container = FakeContainer(id=f"c{len(self.specs)}", server=self.server, spec=spec)
+        self.now += self.each_s
+        for other in self.containers.values():
+            if other.exit_code is None and self.now >= other.began + other.spec.timeout_s:
+                other.exit_code = 137
+        container = FakeContainer(id=f"c{len(self.specs)}", server=self.server, spec=spec, began=self.now)
         self.containers[container.id] = container
         try:
             self._start(container)

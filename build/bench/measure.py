@@ -107,7 +107,7 @@ class Bench:
 
     def _prepared(self, image: RunningImage, folder: Path) -> RunningImage:
         if isinstance(self.gpu, HostGpu):
-            image = replace(image, gpu=True, device=self.gpu.gpu.uuid)
+            image = replace(image, gpu=self.gpu)
             self.reporter.note(f"{self.plan.name}: measured on {self.gpu}")
         else:
             self.reporter.note(f"{self.plan.name}: measured on the CPU: {self.gpu.reason}")
@@ -153,6 +153,10 @@ class Bench:
                 )
         if asked is not None:
             return tuple(sorted(set(asked)))
+        if not room:
+            self.reporter.warning(
+                "/props does not say how large the context is: no sweep; --context 512,4096 asks for one"
+            )
         return tuple(size for size in _SWEPT if size + self.wanted.predict <= room)
 
     def _series(

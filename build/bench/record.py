@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from build.bench.series import Series, Statistics
+from build.recipe.naming import directory_name
 from build.recipe.refs import Digest
 
 __all__ = ["HEADER", "RANKED", "Key", "Record", "leaderboard", "rows"]
@@ -51,7 +52,7 @@ class Record:
 
     @property
     def name(self) -> str:
-        return f"{self.recipe}+{self.variant}" if self.variant else self.recipe
+        return directory_name(self.recipe, self.variant)
 
 
 def rows(records: Iterable[Record]) -> tuple[tuple[str, ...], ...]:

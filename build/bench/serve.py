@@ -1,13 +1,12 @@
 """The server under measurement: one process, asked from beside it, its own clock read. What is asked is decided elsewhere.
 
 The container is as strict as a smoke check's: no network (whoever asks sits in its network namespace), a read-only root,
-the model mounted read-only. Requests go through a file, since a long prompt fits no command line.
+the model mounted read-only; only its life has no limit, each question to it has. Requests go through a file, since a long prompt fits no command line.
 """
 
 import json
 import math
-import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,16 +15,18 @@ from typing import Any
 from build.bench.prompt import Prompt, text
 from build.bench.series import Timing
 from build.doors import store
-from build.doors.effects import Mount, RunningContainer, RunResult
+from build.doors.effects import Mount, RunResult
 from build.errors import WorkFailed
-from build.smoke.running.image import RunningImage, tail
-from build.smoke.running.server import FELL_BACK
+from build.smoke.running import limits
+from build.smoke.running.image import RunningImage
+from build.smoke.running.server import gave_up
+from build.smoke.running.session import Session
+from build.smoke.running.words import tail
 
 __all__ = ["Served", "served", "timing_of"]
 
 _ASK = "/ingot/ask"
 _LOAD_S = 900
-_CALL_S = 5
 _ANSWER_S = 1800
 _NOT_FOUND = "error: 404"
 _SAMPLE = 400
@@ -38,8 +39,7 @@ _CHARACTERS = (6, 12, 48)
 class Served:
     """A server that is up."""
 
-    image: RunningImage
-    container: RunningContainer
+    session: Session
     asks: Path
     """Folder of the requests, which the asking container sees."""
 
@@ -100,27 +100,29 @@ class Served:
         return _document(path, result.stdout)
 
     def _ask(self, path: str, request: dict[str, Any] | None = None) -> RunResult:
-        words = ["curl", "-sS", "--fail-with-body", "--max-time", str(_ANSWER_S)]
+        options = ["--fail-with-body"]
         if request is not None:
             store.write_text(self.asks / "request.json", json.dumps(request))
-            words += ["--header", "Content-Type: application/json", "--data", f"@{_ASK}/request.json"]
-        return self._curl(words, path, _ANSWER_S + 30.0)
-
-    def _curl(self, words: list[str], path: str, timeout_s: float) -> RunResult:
-        url = f"http://127.0.0.1:{self.image.expect.port}{path}"
-        script = shlex.join((*words, url))
+            options += ["--header", "Content-Type: application/json", "--data", f"@{_ASK}/request.json"]
+        # The tokens of a long prompt are a long answer.
+        script = self.session.command(path, *options, max_s=_ANSWER_S, max_bytes=limits.LOG_BYTES)
         mounts = (Mount(source=self.asks, target=_ASK),)
+        return self._answered(path, lambda: self.session.beside(script, _ANSWER_S, mounts=mounts))
+
+    def _answered(self, path: str, ask: Callable[[], RunResult]) -> RunResult:
         try:
-            return self.image.beside(self.container.id, script, timeout_s=timeout_s, mounts=mounts)
+            return ask()
         except WorkFailed as error:
             # Most of the time the server ended: there is no network namespace to join any more.
-            logs = tail(self.container.logs())
+            logs = tail(self.session.container.logs())
             message = f"the server cannot be asked for {path}: {error.message}; its last lines:\n{logs}"
             raise WorkFailed(message) from error
 
     def _refused(self, path: str, result: RunResult) -> WorkFailed:
         said = tail(result.stdout + result.stderr, 3)[:600]
-        return WorkFailed(f"{path} failed: {said}; the server's last lines:\n{tail(self.container.logs())}")
+        return WorkFailed(
+            f"{path} failed: {said}; the server's last lines:\n{tail(self.session.container.logs())}"
+        )
 
     def await_health(self) -> None:
         """Wait until the server has loaded its model.
@@ -128,30 +130,13 @@ class Served:
         Raises:
             WorkFailed: it did not come up, or it came up on the CPU where a GPU was meant.
         """
-        # Short calls, each from a container of its own: one that waits on would not notice that the server has ended.
-        retry = ["--retry", str(_CALL_S), "--retry-delay", "1", "--retry-max-time", str(_CALL_S)]
-        words = [
-            "curl",
-            "-sS",
-            "--max-time",
-            "30",
-            "--fail",
-            *retry,
-            "--retry-connrefused",
-            "--retry-all-errors",
-        ]
-        result = self._curl(words, self.image.expect.health, 60.0 + _CALL_S)
-        for _ in range(_LOAD_S // _CALL_S):
-            if result.exit_code == 0:
-                break
-            result = self._curl(words, self.image.expect.health, 60.0 + _CALL_S)
+        path = self.session.image.expect.health
+        result = self._answered(path, lambda: self.session.await_health(_LOAD_S))
         if result.exit_code != 0:
-            raise self._refused(self.image.expect.health, result)
-        gave_up = [
-            line for line in self.container.logs().splitlines() if any(words in line for words in FELL_BACK)
-        ]
-        if self.image.gpu and gave_up:
-            message = f"the server would be measured on the CPU: {gave_up[-1].strip()}"
+            raise self._refused(path, result)
+        said = gave_up(self.session.container.logs())
+        if self.session.image.gpu and said:
+            message = f"the server would be measured on the CPU: {said}"
             raise WorkFailed(
                 message, hint="without --gpu and without a GPU in sight that is what is measured"
             )
@@ -159,9 +144,9 @@ class Served:
 
 @contextmanager
 def served(image: RunningImage, arguments: tuple[str, ...], asks: Path) -> Iterator[Served]:
-    """Run the server with these arguments for the block; it is removed whatever happens."""
-    with image.engine.started(image.spec(*arguments)) as container:
-        server = Served(image=image, container=container, asks=asks)
+    """Run the server with these arguments for the block, however long that is; it is removed whatever happens."""
+    with image.engine.started(image.spec(*arguments, timeout_s=math.inf)) as container:
+        server = Served(session=Session(image=image, container=container), asks=asks)
         server.await_health()
         yield server
 

@@ -25,7 +25,7 @@ measured (the median difference of neighbours, which neither a step nor a slow f
 two rules gives way to it, to four standard errors, but never below 0.5: nobody calls a halving noise. Below six runs
 nothing can be measured, and on a machine whose noise exceeds 5 % the gate may raise a false alarm: more runs are the mend.
 Where the level alone speaks (`doubtful`), whoever measures asks the same server as often again and judges the whole: noise
-goes, a collapse stays. tests/unit/bench/test_trend_odds.py has the odds, simulated.
+goes, a collapse stays. tests/odds/test_trend.py has the odds, simulated.
 """
 
 import math

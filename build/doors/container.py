@@ -11,7 +11,7 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest, LogConfig, Ulimit
 from docker.types import Mount as BindMount
 
-from build.doors.effects import ContainerSpec, GpuAccess, RunResult, Usage
+from build.doors.effects import ContainerSpec, RunResult, Usage
 from build.doors.gpuaccess import request_for
 from build.doors.watch import Sample, Watch, sample_of
 from build.errors import WorkFailed
@@ -58,6 +58,9 @@ class Running:
             self._container.wait(timeout=_CALL_S)
             if not self._watch.drained(_DRAIN_S):
                 message = f"what a container printed did not come within {_DRAIN_S:g} s"
+                raise DockerException(message)
+            if self._watch.broken:
+                message = f"what a container printed broke off: {self._watch.broken}"
                 raise DockerException(message)
             state = self._state()
             return RunResult(
@@ -165,8 +168,9 @@ def remove(container: Container) -> None:
             return
 
 
-def options(spec: ContainerSpec, access: GpuAccess = GpuAccess.NONE) -> dict[str, Any]:
+def options(spec: ContainerSpec) -> dict[str, Any]:
     """Translate a spec into the SDK's words."""
+    devices = request_for(spec.gpus)
     return {
         "entrypoint": None if spec.entrypoint is None else list(spec.entrypoint),
         "environment": dict(spec.env),
@@ -195,6 +199,6 @@ def options(spec: ContainerSpec, access: GpuAccess = GpuAccess.NONE) -> dict[str
         # The image's own health check would run beside the check that asks.
         "healthcheck": {"test": ["NONE"]},
         "labels": dict(spec.labels),
-        "device_requests": [DeviceRequest(**request_for(access))] if spec.gpus else None,
+        "device_requests": None if devices is None else [DeviceRequest(**devices)],
         "detach": True,
     }

@@ -88,6 +88,16 @@ class Builder(Protocol):
         """Build targets of a bake file; every line goes to `log`, every event to `on_event`."""
 
 
+class GpuAccess(StrEnum):
+    """How an engine hands a GPU to a container."""
+
+    CDI = "cdi"
+    """`--device nvidia.com/gpu=all`: the engine reads the device's description itself."""
+    RUNTIME = "nvidia"
+    """`--gpus all`: NVIDIA's own runtime does."""
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
     """A path of this host seen, read-only, at `target`."""
@@ -119,9 +129,10 @@ class ContainerSpec:
     log_bytes: int = 1 << 20
     """A container that prints more is killed. Nothing that it prints is written to disk."""
     timeout_s: float = 60.0
-    """Its whole life; it is killed then, whoever waits for it or not."""
+    """Its whole life; it is killed then, whoever waits for it or not. Infinite: whoever started it ends it."""
     labels: tuple[tuple[str, str], ...] = ()
-    gpus: bool = False
+    gpus: GpuAccess = GpuAccess.NONE
+    """The way by which the engine hands it this host's GPUs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,16 +194,6 @@ class LoadedImage:
     image_id: str
     identity: Literal["manifest", "config"]
     """Which digest of the layout the id equals; it depends on the engine's store."""
-
-
-class GpuAccess(StrEnum):
-    """How an engine hands a GPU to a container."""
-
-    CDI = "cdi"
-    """`--device nvidia.com/gpu=all`: the engine reads the device's description itself."""
-    RUNTIME = "nvidia"
-    """`--gpus all`: NVIDIA's own runtime does."""
-    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound
 
 from build.doors.container import Running, options, refuse_volumes, remove, watched
-from build.doors.effects import ContainerSpec, EngineHandle, EngineInfo, GpuAccess, LoadedImage, RunResult
+from build.doors.effects import ContainerSpec, EngineHandle, EngineInfo, LoadedImage, RunResult
 from build.doors.gpuaccess import access_of
 from build.doors.layouttar import layout_digests, layout_stream
 from build.errors import IngotError, Unreachable, WorkFailed
@@ -122,12 +122,9 @@ class DockerEngine:
     @contextmanager
     def started(self, spec: ContainerSpec) -> Iterator[Running]:
         """Start a container for the block; it is removed however the block ends."""
-        access = self.info().gpu_access if spec.gpus else GpuAccess.NONE
         with ExitStack() as at_last:
             with self._asking(f"creating a container of {spec.image}"):
-                container = self._client.containers.create(
-                    spec.image, list(spec.args), **options(spec, access)
-                )
+                container = self._client.containers.create(spec.image, list(spec.args), **options(spec))
             try:
                 with self._asking(f"starting a container of {spec.image}"):
                     refuse_volumes(container, spec)

@@ -63,6 +63,8 @@ class Watch:
     memory: int | None = None
     measured: bool = False
     processes: int = 0
+    broken: OSError | None = None
+    """Why what it prints could not be read to the end. It is killed then: nothing counts its output any more."""
     _stdout: bytearray = field(default_factory=bytearray, repr=False)
     _stderr: bytearray = field(default_factory=bytearray, repr=False)
     _both: bytearray = field(default_factory=bytearray, repr=False)
@@ -118,16 +120,23 @@ class Watch:
         return bytes(kept).decode(errors="replace")
 
     def _read(self) -> None:
-        for out, err in self.frames:
-            data = out or err or b""
-            kept = data[: max(0, self.limit - self.printed)]
-            (self._stdout if out else self._stderr).extend(kept)
-            self._both.extend(kept)
-            before, self.printed = self.flooded, self.printed + len(data)
-            if self.flooded and not before:
-                self._wake.set()
-        self._ended = True
+        try:
+            for out, err in self.frames:
+                self._keep(out, err)
+        except OSError as error:
+            self.broken = error
+        else:
+            self._ended = True
         self._wake.set()
+
+    def _keep(self, out: bytes | None, err: bytes | None) -> None:
+        data = out or err or b""
+        kept = data[: max(0, self.limit - self.printed)]
+        (self._stdout if out else self._stderr).extend(kept)
+        self._both.extend(kept)
+        before, self.printed = self.flooded, self.printed + len(data)
+        if self.flooded and not before:
+            self._wake.set()
 
     def _count(self) -> None:
         """Count, and kill: never from the reading thread, because an engine waits until what was printed is read."""
@@ -136,6 +145,6 @@ class Watch:
             if self._ended:
                 return
             self._wake.clear()
-            if self.flooded or self.expired:
+            if self.flooded or self.expired or self.broken:
                 self.kill()
             self.look()

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from build.plan.model import directory_name
 from build.recipe.effective import variant_names
 from build.recipe.model import Recipe
+from build.recipe.naming import directory_name
 
 __all__ = ["Offer", "body", "read_pages"]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import IO, Final, Self, cast
 
 from build.image.config import MalformedError
-from build.image.layout import BrokenLayout, Layout, open_layer
+from build.image.layout import Layout, open_layer
 from build.image.stream import Budget, Stream
 from build.image.tree import Entry, Kind, Rootfs
 
-__all__ = ["ELF_MAGIC", "Keep", "open_rootfs", "read_file"]
+__all__ = ["ELF_MAGIC", "Keep", "open_rootfs"]
 
 ELF_MAGIC: Final = b"\x7fELF"
 MAX_ENTRIES: Final = 2_000_000
@@ -62,29 +62,6 @@ def open_rootfs(layout: Layout, *, keep: Keep, scratch: Path | None = None) -> I
             with open_layer(layout, index, budget) as stream:
                 _apply(rootfs, stream, index, store)
         yield rootfs
-
-
-def read_file(layout: Layout, path: str, *, scratch: Path | None = None) -> bytes:
-    """Return the bytes of one file of the image, its links followed.
-
-    Raises:
-        BrokenLayout: the layout is damaged, or the image has no such file.
-    """
-    wanted = path.strip("/").rpartition("/")[2]
-    for _ in range(2):
-        with open_rootfs(layout, keep=_named(wanted), scratch=scratch) as rootfs:
-            entry = rootfs.resolve(path)
-            if entry is None or entry.kind is not Kind.FILE:
-                raise BrokenLayout(layout.path, f"the image holds no file {path}")
-            if entry.content is not None:
-                return entry.content.read_bytes()
-            # A link to another name: that is read in a second pass.
-            wanted = (entry.source or entry.path).rpartition("/")[2]
-    raise BrokenLayout(layout.path, f"the file {path} of the image cannot be followed")
-
-
-def _named(name: str) -> Keep:
-    return lambda path, _size, _head: path.rpartition("/")[2] == name
 
 
 @dataclass(slots=True)

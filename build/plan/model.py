@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from build.pin.model import Pin
 from build.recipe.model import Recipe
+from build.recipe.naming import directory_name
 
-__all__ = ["ImagePlan", "directory_name"]
+__all__ = ["ImagePlan"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,3 @@ class ImagePlan:
     def target(self) -> str:
         """Name of the bake target, which may hold no `+`."""
         return self.name.replace("+", "_")
-
-
-def directory_name(recipe: str, variant: str) -> str:
-    """Return the name of the folder below out/ that holds an image's artifacts."""
-    return f"{recipe}+{variant}" if variant else recipe

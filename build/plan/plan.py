@@ -8,10 +8,10 @@ from build.doors.bakefile import BakeTarget, bake_json
 from build.pin.model import Pin, PinnedImage, PinnedSource
 from build.plan.fingerprint import fingerprint, inputs
 from build.plan.labels import labels
-from build.plan.model import ImagePlan, directory_name
+from build.plan.model import ImagePlan
 from build.plan.render import render_context, render_dockerfile
 from build.recipe.model import CMakeOption, Origin, PackagesSource, Recipe, SmokeEndpoint, Step
-from build.recipe.naming import immutable_tag, moving_tags
+from build.recipe.naming import directory_name, immutable_tag, moving_tags
 from build.recipe.placeholders import fill
 from build.recipe.refs import Digest
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from build.errors import NothingSelected
 from build.recipe.effective import effective, variant_names
 from build.recipe.model import Recipe
+from build.recipe.naming import directory_name
 
 __all__ = ["Job", "Matrix", "matrix"]
 
@@ -56,7 +57,7 @@ def _job(recipe: Recipe, variant: str) -> Job:
     return Job(
         recipe=recipe.name,
         variant=variant,
-        name=f"{recipe.name}+{variant}" if variant else recipe.name,
+        name=directory_name(recipe.name, variant),
         repository=recipe.image.repository,
         version=recipe.source.version,
         cuda=whole.toolchain.cuda,

@@ -1,4 +1,4 @@
-"""The tags of an image: the immutable one's grammar and the moving ones'. Pure."""
+"""The names of an image: its folder, the immutable tag's grammar, the moving tags. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from build.recipe.model import Recipe
 from build.recipe.placeholders import fill
 
-__all__ = ["immutable_tag", "looks_immutable", "moving_tags", "tag_of"]
+__all__ = ["directory_name", "immutable_tag", "looks_immutable", "moving_tags", "tag_of"]
 
 _IMMUTABLE = re.compile(r".+-cu[0-9]+-sm[0-9]+[a-z]?(-[0-9]+[a-z]?)*(-[a-z0-9-]+)?-[0-9a-f]{12}")
+
+
+def directory_name(recipe: str, variant: str) -> str:
+    """Return the name of the folder below out/ that holds an image's artifacts."""
+    return f"{recipe}+{variant}" if variant else recipe
 
 
 def immutable_tag(recipe: Recipe, variant: str, fingerprint: str) -> str:

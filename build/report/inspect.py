@@ -14,7 +14,7 @@ from build.errors import BadRequest, NothingSelected, WorkFailed
 from build.image.config import ImageConfig, MalformedError, items, json_document, mapping, parse_config
 from build.image.layout import open_layout
 from build.publish.published import contents_of
-from build.recipe.naming import tag_of
+from build.recipe.naming import directory_name, tag_of
 from build.recipe.refs import Digest, ImageRef
 from build.report.pulled import image_manifest
 
@@ -202,7 +202,7 @@ class Inspector:
             if not commit or self.recipes.get(recipe) == commit
             else (_pickaxe(recipe, commit), "git checkout <the last commit that it lists>")
         )
-        folder = f"{recipe}+{variant}" if variant else recipe
+        folder = directory_name(recipe, variant)
         compare = () if name == folder else (shlex.join(("./noxw", "-s", "diff", "--", name, folder)),)
         return (*found, _build(recipe, variant), *compare)
 

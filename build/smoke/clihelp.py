@@ -12,7 +12,7 @@ from typing import Final
 
 from build.recipe.refs import Digest
 
-__all__ = ["HelpFlag", "ImageHelp", "find_flag", "parse_help"]
+__all__ = ["HelpFlag", "ImageHelp", "Listed", "find_flag", "look_up", "parse_help"]
 
 _NEAR: Final = 12
 """Blanks that may stand before a flag; what is further to the right is a flag's text."""
@@ -78,6 +78,26 @@ class ImageHelp:
 def find_flag(flags: tuple[HelpFlag, ...], spelling: str) -> HelpFlag | None:
     """Return the flag that is written so."""
     return next((flag for flag in flags if spelling in flag.spellings), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """How a flag of a command line stands in the help."""
+
+    spelling: str
+    flag: HelpFlag | None
+    """None: it is not listed."""
+    unlisted: tuple[str, ...]
+    """The values given to it that the help does not enumerate, where it enumerates any."""
+
+
+def look_up(flags: tuple[HelpFlag, ...], words: tuple[str, ...]) -> Listed:
+    """Look a flag up that is written with its value: `--split-mode row`, `--tools=a,b`."""
+    spelling, _, value = words[0].partition("=")
+    flag = find_flag(flags, spelling)
+    given = (value or " ".join(words[1:])).split(",")
+    unlisted = tuple(part for part in given if part not in flag.values) if flag and flag.values else ()
+    return Listed(spelling=spelling, flag=flag, unlisted=unlisted)
 
 
 def parse_help(text: str) -> tuple[HelpFlag, ...]:

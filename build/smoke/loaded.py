@@ -5,7 +5,8 @@ One at a time below one cache, so whatever carries its label and still runs was 
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ class Loader:
     driver_stub: Path
     work: Path
     """Folder for what lives as long as the containers."""
+    clock: Callable[[], float] = time.monotonic
 
     @contextmanager
     def loaded(self) -> Iterator[RunningImage]:
@@ -51,6 +53,7 @@ class Loader:
                         driver_stub=_readable(self.driver_stub, Path(scratch)),
                         model=_model(self.expect.model, open_folder(Path(scratch), "model")),
                         run_id=run_id,
+                        clock=self.clock,
                     )
                 finally:
                     self.engine.sweep(f"{LABEL}={run_id}")

@@ -8,6 +8,7 @@ from build.doors.store import canonical_json, sha256_text, to_data
 from build.errors import SmokeFailed
 from build.image.model import BuiltImage
 from build.recipe.model import Driver, SmokeEndpoint, SmokeModel
+from build.recipe.naming import directory_name
 from build.recipe.refs import Digest
 
 __all__ = [
@@ -158,7 +159,7 @@ class VerifiedImage:
         """Refuse what is not proven. Raises SmokeFailed."""
         reason = objection(self.built, self.report)
         if reason:
-            message = f"{self.built.recipe}{'+' if self.built.variant else ''}{self.built.variant}: {reason}"
+            message = f"{directory_name(self.built.recipe, self.built.variant)}: {reason}"
             error = SmokeFailed(message, hint="only an image that passed its smoke checks can be pushed")
             findings = {
                 one.name: one.reason.strip().splitlines()[0] for one in self.report.checks if one.reason

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.doors.bakefile import EPOCH
-from build.doors.effects import Engine, Reporter
+from build.doors.effects import Reporter
 from build.errors import Unavailable, WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
@@ -80,11 +80,8 @@ class SmokeRun:
 
     plan: ImagePlan
     built: BuiltImage
-    layout: Path
-    driver_stub: Path
-    engine: Engine
+    loader: Loader
     reporter: Reporter
-    work: Path
     gpu: HostGpu | NoGpu
     gpu_required: bool = False
     """Its check must have passed: a report that skips it passes no image on."""
@@ -95,11 +92,11 @@ class SmokeRun:
         Raises:
             Unavailable: the engine went away, or gives no GPU where one is required; that is no verdict on the image.
         """
-        expect = expectations_of(self.plan)
+        expect = self.loader.expect
         # Both at once: one is Python reading layers, the other mostly waits for containers.
         with self.reporter.step(f"smoke {self.plan.name}") as step, ThreadPoolExecutor(1) as beside:
-            read = beside.submit(run_static, self.layout, expect, self.work)
-            ran = self.running(expect)
+            read = beside.submit(run_static, self.loader.layout, expect, self.loader.work)
+            ran = self.running()
             results = (*read.result(), *ran.checks)
             step.verdict(_count(results))
         _say(results, self.reporter)
@@ -107,28 +104,15 @@ class SmokeRun:
         also = (running.GPU,) if self.gpu_required else ()
         return Smoked(report=SmokeReport.of(self.built, expect, results, also=also), help=listed)
 
-    def running(self, expect: Expectations) -> Ran:
-        """Load the image and run the checks that run it."""
-        loader = Loader(
-            engine=self.engine,
-            layout=self.layout,
-            name=f"{self.plan.recipe.name}:{self.plan.tag}",
-            expect=expect,
-            driver_stub=self.driver_stub,
-            work=self.work,
-        )
-        with loader.loaded() as image:
-            return self._checked(image)
-
-    def _checked(self, image: RunningImage) -> Ran:
-        """Run the running checks, on the GPU too where the engine really hands it out."""
-        if isinstance(self.gpu, NoGpu):
-            return running.run_running(image, gpu=self.gpu.reason)
-        image = replace(image, device=self.gpu.gpu.uuid)
-        refused = _no_gpu(replace(image, gpu=True))
-        if refused and self.gpu_required:
-            raise Unavailable(refused, hint="`nvidia-ctk` sets an engine up for GPUs")
-        return running.run_running(image, gpu=refused, on=str(self.gpu))
+    def running(self) -> Ran:
+        """Load the image and run the checks that run it, on the GPU too where the engine really hands it out."""
+        with self.loader.loaded() as image:
+            if isinstance(self.gpu, NoGpu):
+                return running.run_running(image, gpu=self.gpu)
+            refused = _no_gpu(replace(image, gpu=self.gpu))
+            if refused and self.gpu_required:
+                raise Unavailable(refused, hint="`nvidia-ctk` sets an engine up for GPUs")
+            return running.run_running(image, gpu=NoGpu(reason=refused) if refused else self.gpu)
 
 
 def static_report(

@@ -50,12 +50,12 @@ def selected(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, ..
 
 def finished(arguments: argparse.Namespace, settings: Settings, artifact: str) -> list[str]:
     """Name the folders of the selected images; without a selection all below out/ that have the artifact."""
-    from build.plan.model import directory_name
+    from build.recipe.naming import directory_name
 
     if arguments.recipes:
         return [directory_name(recipe.name, arguments.variant) for recipe in selected(arguments, settings)]
-    variant = f"+{arguments.variant}" if arguments.variant else ""
-    names = [path.parent.name for path in sorted(settings.out.glob(f"*{variant}/{artifact}"))]
+    folders = directory_name("*", arguments.variant)
+    names = [path.parent.name for path in sorted(settings.out.glob(f"{folders}/{artifact}"))]
     if not names:
         message = f"no {arguments.variant or 'image'} below {settings.out} has {artifact}"
         raise NothingSelected(message, hint="build an image first: nox -s build-minifork")

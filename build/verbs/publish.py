@@ -88,8 +88,8 @@ def _show_history(there: "History", console: Reporter) -> None:
 
 def _rollback(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
     from build.doors import store
-    from build.plan.model import directory_name
     from build.publish.rollback import RollbackReceipt, carry_out, plan_rollback
+    from build.recipe.naming import directory_name
     from build.wiring import Wiring
 
     namespace = _namespace(settings)

@@ -138,7 +138,7 @@ class _Stations:
         self._pushed(work, moving=True)
 
     def _pushed(self, work: "Work", *, moving: bool) -> None:
-        from build.plan.model import directory_name
+        from build.recipe.naming import directory_name
 
         for variant in self._variants(work):
             self._road(work).push(directory_name(work.recipe.name, variant), moving=moving)

@@ -14,11 +14,11 @@ from build.doors import store
 from build.doors.templates import render
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
-from build.plan.model import directory_name
 from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.check import check
 from build.recipe.effective import effective, variant_names
 from build.recipe.model import Recipe
+from build.recipe.naming import directory_name
 from tests.fakes import FakeBuilder, RecordingReporter
 
 ROOT = Path(__file__).parents[2]

@@ -20,6 +20,7 @@ from build.plan.model import ImagePlan
 from build.recipe.model import SmokeModel
 from build.settings import Settings
 from build.smoke.gpu import NoGpu
+from build.smoke.loaded import Loader
 from build.smoke.model import CheckResult, Expectations
 from build.smoke.run import SmokeRun, expectations_of
 from build.smoke.running.image import LABEL
@@ -68,14 +69,17 @@ class Hostile:
         """Run the running checks, or the `whole` test, on the image with an attack as its entrypoint."""
         layout, built = tampered(self.layout, self.built, work / "image", words, config)
         reporter = RecordingReporter()
-        expect = replace(self._expectations(words), **promises)
+        promised = expectations_of(self.plan) if whole else replace(self._expectations(words), **promises)
         with DockerEngine(self.handle) as engine:
-            run = SmokeRun(
-                plan=self.plan, built=built, layout=layout, driver_stub=self.stub, engine=engine,
-                reporter=reporter, work=work / "smoke", gpu=NoGpu(reason="no GPU"),
+            loader = Loader(
+                engine=engine, layout=layout, name=f"{self.plan.recipe.name}:{self.plan.tag}", expect=promised, driver_stub=self.stub,
+                work=work / "smoke",
             )  # fmt: skip
+            run = SmokeRun(
+                plan=self.plan, built=built, loader=loader, reporter=reporter, gpu=NoGpu(reason="no GPU")
+            )
             begun = time.monotonic()
-            checks = run.smoke().report.checks if whole else run.running(expect).checks
+            checks = run.smoke().report.checks if whole else run.running().checks
             seconds = time.monotonic() - begun
         return Tested(results={one.name: one for one in checks}, seconds=seconds, said=reporter.said)
 

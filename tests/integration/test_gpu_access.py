@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ devices:
 ASK = ContainerSpec(
     image="ingot.local/gpu-access:1", entrypoint=("/bin/sh", "-c"), args=('echo "[$HANDED_OUT]"',)
 )
+WANTED = replace(ASK, gpus=GpuAccess.CDI)
 
 
 @pytest.fixture
@@ -69,8 +71,7 @@ def test_a_described_device_reaches_the_container(cdi: tuple[DockerEngine, Path]
     ours.load(good.out / "minifork" / "image", ASK.image)
     (devices / "nvidia.yaml").write_text(DESCRIPTION)
     assert ours.info().gpu_access is GpuAccess.CDI
-    wanted = ContainerSpec(image=ASK.image, entrypoint=ASK.entrypoint, args=ASK.args, gpus=True)
-    assert ours.run_once(wanted).stdout == "[through CDI]\n"
+    assert ours.run_once(WANTED).stdout == "[through CDI]\n"
     assert ours.run_once(ASK).stdout == "[]\n"
 
 
@@ -80,6 +81,5 @@ def test_a_device_that_is_described_wrongly_is_an_error(
     ours, devices = cdi
     ours.load(good.out / "minifork" / "image", ASK.image)
     (devices / "nvidia.yaml").write_text(DESCRIPTION.replace("name: all", 'name: "0"'))
-    wanted = ContainerSpec(image=ASK.image, entrypoint=ASK.entrypoint, args=ASK.args, gpus=True)
     with pytest.raises(WorkFailed, match=r"unresolvable CDI devices nvidia\.com/gpu=all"):
-        ours.run_once(wanted)
+        ours.run_once(WANTED)

@@ -10,7 +10,7 @@ import re
 import shlex
 
 from build.doors.effects import RunResult
-from build.smoke.clihelp import HelpFlag, find_flag
+from build.smoke.clihelp import HelpFlag, look_up
 from build.smoke.running.image import RunningImage
 from build.smoke.running.words import fate, stopped, tail
 from build.smoke.static.image import Verdict
@@ -101,13 +101,11 @@ def _error_in(text: str) -> str:
 
 def _standing(words: tuple[str, ...], listed: tuple[HelpFlag, ...]) -> str:
     """Say how a refused flag stands in the help; nothing where the help could not be read."""
-    spelling, _, value = words[0].partition("=")
-    if not listed or not spelling.startswith("-"):
+    if not listed or not words[0].startswith("-"):
         return ""
-    flag = find_flag(listed, spelling)
-    if flag is None:
-        return f"{spelling} is gone: --help does not list it either"
-    given = (value or " ".join(words[1:])).split(",")
-    if flag.values and (unknown := [part for part in given if part not in flag.values]):
-        return f"--help lists {spelling} without the value {', '.join(unknown)}"
-    return f"{spelling} is listed by --help and rejected by the parser"
+    found = look_up(listed, words)
+    if found.flag is None:
+        return f"{found.spelling} is gone: --help does not list it either"
+    if found.unlisted:
+        return f"--help lists {found.spelling} without the value {', '.join(found.unlisted)}"
+    return f"{found.spelling} is listed by --help and rejected by the parser"

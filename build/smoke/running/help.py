@@ -3,10 +3,11 @@
 import shlex
 from dataclasses import dataclass
 
-from build.smoke.clihelp import HelpFlag, find_flag, parse_help
+from build.smoke.clihelp import HelpFlag, look_up, parse_help
 from build.smoke.model import Expectations
 from build.smoke.running.arguments import groups
-from build.smoke.running.image import RunningImage, tail
+from build.smoke.running.image import RunningImage
+from build.smoke.running.words import tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["Read", "check"]
@@ -42,15 +43,12 @@ def _detail(flags: tuple[HelpFlag, ...], expect: Expectations) -> dict[str, obje
     """Note how the promises stand in the help. A flag that is hidden and works breaks no promise, so none of it fails."""
     unlisted, removed, values = [], [], []
     for words in _promised(expect):
-        spelling, _, value = words[0].partition("=")
-        flag = find_flag(flags, spelling)
-        if flag is None:
-            unlisted.append(spelling)
-            continue
-        if flag.removed:
-            removed.append(spelling)
-        value = value or " ".join(words[1:])
-        if flag.values and any(part not in flag.values for part in value.split(",")):
+        listed = look_up(flags, words)
+        if listed.flag is None:
+            unlisted.append(listed.spelling)
+        elif listed.flag.removed:
+            removed.append(listed.spelling)
+        if listed.unlisted:
             values.append(shlex.join(words))
     return {"flags": len(flags), "unlisted": unlisted, "removed": removed, "unlisted_values": values}
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from build.doors.effects import ContainerSpec, Engine, Mount, RunResult
+from build.doors.effects import ContainerSpec, Engine, GpuAccess, Mount, RunResult
 from build.errors import IngotError, WorkFailed
 from build.recipe.model import Driver
+from build.smoke.gpu import HostGpu
 from build.smoke.model import Expectations
 from build.smoke.running import limits
-from build.smoke.running.words import tail
 
-__all__ = ["LABEL", "RunningImage", "tail"]
+__all__ = ["LABEL", "RunningImage"]
 
 LABEL = "ingot.smoke"
 """Label of every container that a smoke test starts."""
@@ -40,11 +40,8 @@ class RunningImage:
     """Further files that the server sees beside the model."""
     run_id: str
     memory: int = limits.SERVER_MEMORY
-    gpu: bool = False
-    """Run on this host's GPU with its real driver instead of the stub."""
-    device: str = ""
-    """UUID of the GPU that the server sees; hosts have others beside it that the kernels are not compiled for."""
-
+    gpu: HostGpu | None = None
+    """Run on this GPU with the host's real driver instead of the stub."""
     until: float = math.inf
     """When the test as a whole has taken too long, by the clock."""
     clock: Callable[[], float] = time.monotonic
@@ -64,8 +61,9 @@ class RunningImage:
         if self.expect.driver is Driver.LINKED and not self.gpu:
             mounts.append(Mount(source=self.driver_stub.parent, target=_STUB))
             env = (("LD_LIBRARY_PATH", _STUB),)
-        if self.gpu and self.device:
-            env = (("CUDA_VISIBLE_DEVICES", self.device),)
+        if self.gpu:
+            # Hosts have others beside it that the kernels are not compiled for.
+            env = (("CUDA_VISIBLE_DEVICES", self.gpu.gpu.uuid),)
         if self.model:
             files = (self.model, *self.beside_model)
             mounts += (Mount(source=file, target=f"{_MODEL}/{file.name}") for file in files)
@@ -83,7 +81,7 @@ class RunningImage:
             log_bytes=limits.LOG_BYTES,
             labels=((LABEL, self.run_id),),
             timeout_s=min(timeout_s, left),
-            gpus=self.gpu,
+            gpus=self.gpu.access if self.gpu else GpuAccess.NONE,
         )
 
     def run(self, *args: str, timeout_s: float = limits.CHECK_S) -> RunResult:
@@ -108,7 +106,7 @@ class RunningImage:
             network=f"container:{container}",
             mounts=(*usual.mounts, *mounts),
             memory=limits.PROBE_MEMORY,
-            gpus=False,
+            gpus=GpuAccess.NONE,
         )
         return self.engine.run_once(spec)
 

@@ -8,12 +8,11 @@ from build.smoke.running.session import ServerCheck, Session
 from build.smoke.running.words import fate, tail
 from build.smoke.static.image import Verdict
 
-__all__ = ["CHECKS", "FELL_BACK", "ON_GPU", "endpoints", "health", "sigterm"]
+__all__ = ["CHECKS", "ON_GPU", "endpoints", "gave_up", "health", "sigterm"]
 
 _HEALTH_S = 60
-_ROUND_S = 5
 _STOP_S = 10.0
-FELL_BACK: Final = ("no usable GPU found", "failed to initialize CUDA", "the GPU cannot run this model")
+_FELL_BACK: Final = ("no usable GPU found", "failed to initialize CUDA", "the GPU cannot run this model")
 """What llama.cpp and its forks log when they go on with the CPU; to a client they look well."""
 
 
@@ -21,7 +20,7 @@ def health(session: Session) -> Verdict:
     """Wait until /health answers 200."""
     path = session.image.expect.health
     try:
-        status, body = _wait(session)
+        result = session.await_health(_HEALTH_S)
     except WorkFailed:
         # The server ended before it answered: there is no network namespace to join any more.
         result = session.container.wait(_STOP_S)
@@ -29,24 +28,11 @@ def health(session: Session) -> Verdict:
             raise
         said = f"the server {fate(result)} before {path} answered 200; its last lines:"
         return Verdict(findings=(f"{said}\n{tail(session.container.logs())}",))
-    if status == 0:
+    if result.exit_code == 0:
         session.healthy = True
-        return Verdict(findings=(), detail={"body": tail(body, 3)})
+        return Verdict(findings=(), detail={"body": tail(result.stdout, 3)})
     said = f"{path} did not answer 200 within {_HEALTH_S} s; the server's last lines:"
     return Verdict(findings=(f"{said}\n{tail(session.container.logs())}",))
-
-
-def _wait(session: Session) -> tuple[int, str]:
-    """Ask in rounds: the start of each fails once the server has ended, so nobody waits for a dead one."""
-    until = session.image.clock() + _HEALTH_S
-    rounds = ("--retry", str(_ROUND_S), "--retry-delay", "1", "--retry-max-time", str(_ROUND_S))
-    rest = ("--retry-connrefused", "--retry-all-errors")
-    status, body = -1, ""
-    for _ in range(_HEALTH_S // _ROUND_S):
-        status, body = session.curl(session.image.expect.health, "--fail", *rounds, *rest)
-        if status == 0 or session.image.clock() >= until:
-            break
-    return status, body
 
 
 def endpoints(session: Session) -> Verdict:
@@ -80,11 +66,13 @@ def sigterm(session: Session) -> Verdict:
 
 def on_gpu(session: Session) -> Verdict:
     """Look through the server's log for the words with which it gave the GPU up."""
-    lines = session.container.logs().splitlines()
-    gave_up = [line for line in lines if any(words in line for words in FELL_BACK)]
-    if not gave_up:
-        return Verdict(findings=())
-    return Verdict(findings=(f"the server ran on the CPU: {tail(chr(10).join(gave_up), 3)}",))
+    said = gave_up(session.container.logs())
+    return Verdict(findings=(f"the server ran on the CPU: {said}",) if said else ())
+
+
+def gave_up(log: str) -> str:
+    """Return the last lines in which a server says that it goes on without the GPU; empty where it does not."""
+    return tail("\n".join(line for line in log.splitlines() if any(words in line for words in _FELL_BACK)), 3)
 
 
 CHECKS: Final[tuple[ServerCheck, ...]] = (

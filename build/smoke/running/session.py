@@ -4,14 +4,20 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
-from build.doors.effects import RunningContainer
+from build.doors.effects import Mount, RunningContainer, RunResult
 from build.smoke.running import limits
 from build.smoke.running.image import RunningImage
 from build.smoke.running.words import answer
 from build.smoke.static.image import Verdict
 
 __all__ = ["ServerCheck", "Session", "session"]
+
+_QUICK_S: Final = 30
+_SPARE_S: Final = 30.0
+"""For the container of whoever asks, beside the time of the answer."""
+_ROUND_S: Final = 5
 
 
 @dataclass(slots=True)
@@ -22,17 +28,36 @@ class Session:
     container: RunningContainer
     healthy: bool = False
 
-    def command(self, path: str, *options: str, max_s: int = 30) -> str:
+    def command(
+        self, path: str, *options: str, max_s: int = _QUICK_S, max_bytes: int = limits.ANSWER_BYTES
+    ) -> str:
         """Write the shell's words for one question to the server, its answer within limits."""
         url = f"http://127.0.0.1:{self.image.expect.port}{path}"
-        limit = ("--max-time", str(max_s), "--max-filesize", str(limits.ANSWER_BYTES))
+        limit = ("--max-time", str(max_s), "--max-filesize", str(max_bytes))
         return shlex.join(("curl", "-sS", *limit, *options, url))
 
-    def curl(self, path: str, *options: str, max_s: int = 30, timeout_s: float = 60.0) -> tuple[int, str]:
+    def beside(self, script: str, max_s: int, *, mounts: tuple[Mount, ...] = ()) -> RunResult:
+        """Run commands beside the server that take so long at most."""
+        return self.image.beside(self.container.id, script, timeout_s=max_s + _SPARE_S, mounts=mounts)
+
+    def curl(self, path: str, *options: str, max_s: int = _QUICK_S) -> tuple[int, str]:
         """Ask the server from beside it. Returns curl's exit status and the body."""
-        script = self.command(path, *options, max_s=max_s)
-        result = self.image.beside(self.container.id, script, timeout_s=timeout_s)
+        result = self.beside(self.command(path, *options, max_s=max_s), max_s)
         return result.exit_code, answer(result)
+
+    def await_health(self, within_s: float) -> RunResult:
+        """Ask in rounds whether it is healthy; returns the last answer.
+
+        Each round is a container of its own, whose start fails once the server has ended: nobody waits for a dead one.
+        """
+        until = self.image.clock() + within_s
+        rounds = ("--retry", str(_ROUND_S), "--retry-delay", "1", "--retry-max-time", str(_ROUND_S))
+        rest = ("--retry-connrefused", "--retry-all-errors")
+        script = self.command(self.image.expect.health, "--fail", *rounds, *rest)
+        while True:
+            result = self.beside(script, _QUICK_S)
+            if result.exit_code == 0 or self.image.clock() >= until:
+                return result
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Final
 from build.errors import IngotError, Unavailable
 from build.recipe.model import SmokeModel
 from build.smoke.clihelp import HelpFlag
+from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import arguments, broken_model, server, version
 from build.smoke.running import help as helptext
@@ -47,8 +48,8 @@ class Ran:
     flags: tuple[HelpFlag, ...] = ()
 
 
-def run_running(image: RunningImage, *, gpu: str, on: str = "") -> Ran:
-    """Run all checks. `gpu` says why they are not also run on a GPU; it is empty where this host has a fitting one: `on`."""
+def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
+    """Run all checks, those of the server also on the GPU where there is one."""
     image = replace(image, until=image.clock() + WHOLE_S)
     read = helptext.Read(verdict=Verdict(findings=()))
 
@@ -64,10 +65,10 @@ def run_running(image: RunningImage, *, gpu: str, on: str = "") -> Ran:
         _broken_model(image),
         *_server(image),
     ]
-    if gpu:
-        results.append(CheckResult(name=GPU, outcome=Outcome.SKIPPED, reason=gpu))
+    if isinstance(gpu, NoGpu):
+        results.append(_skipped(GPU, gpu.reason))
     else:
-        results.append(_timed(GPU, lambda: _on_gpu(image, on)))
+        results.append(_timed(GPU, lambda: _on_gpu(image, gpu)))
     return Ran(checks=tuple(results), flags=read.flags)
 
 
@@ -101,12 +102,12 @@ def _asked(check: ServerCheck, started: Session) -> CheckResult:
     return _timed(check.name, lambda: check.run(started))
 
 
-def _on_gpu(image: RunningImage, on: str) -> Verdict:
+def _on_gpu(image: RunningImage, gpu: HostGpu) -> Verdict:
     """The same server checks with the host's own driver and GPU."""
-    results = _server(replace(image, gpu=True), (*server.CHECKS, server.ON_GPU))
+    results = _server(replace(image, gpu=gpu), (*server.CHECKS, server.ON_GPU))
     failed = [result for result in results if result.outcome is Outcome.FAILED]
     findings = tuple(f"{result.name}: {result.reason}" for result in failed)
-    return Verdict(findings=findings, detail={"on": on} if on else {})
+    return Verdict(findings=findings, detail={"on": str(gpu)})
 
 
 def _skipped(name: str, reason: str) -> CheckResult:

@@ -1,5 +1,6 @@
 """A measurement as a whole, against an engine in memory: what is asked, what is kept, what is left behind."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,6 @@ import pytest
 from build.bench.measure import Bench, Wanted, passed, tell
 from build.bench.record import Record
 from build.doors.effects import ContainerSpec, GpuAccess, RunResult
-from build.doors.nvidia import Gpu
 from build.doors.store import sha256_file
 from build.errors import BadRequest, IngotError, Unreachable, WorkFailed
 from build.image.layout import open_layout
@@ -21,16 +21,12 @@ from build.plan.plan import make_plan
 from build.recipe.model import SmokeModel
 from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.loaded import Loader
+from build.smoke.running import limits
 from tests.fakes import FakeContainer, FakeEngine, RecordingReporter, Server
 from tests.layouts import write_layout
 from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES
-from tests.unit.smoke.running.images import EXPECT, FLAGS
+from tests.unit.smoke.running.images import EXPECT, FLAGS, NONE, RTX
 
-NONE = NoGpu(reason="no NVIDIA GPU on this host")
-RTX = HostGpu(
-    gpu=Gpu(uuid="GPU-12", name="NVIDIA GeForce RTX 5090", capability="12.0", driver="580.65"),
-    access=GpuAccess.CDI,
-)
 GONE = "starting a container: cannot join network of a non running container: c1"
 SHORT = Wanted(runs=3, contexts=())
 
@@ -96,6 +92,7 @@ def make(tmp_path: Path) -> Make:
         loader = Loader(
             engine=engine, layout=tmp_path / "image", name="mini:tag", driver_stub=stub,
             expect=replace(EXPECT, model=SmokeModel.MINI), work=tmp_path / "work",
+            clock=engine.clock,
         )  # fmt: skip
         bench = Bench(
             plan=plan, built=built, loader=loader, gpu=gpu, wanted=wanted, reporter=reporter, keep=kept.append,
@@ -143,7 +140,16 @@ def test_containers_are_as_strict_as_those_of_smoke(make: Make) -> None:
     assert {spec.labels[0][0] for spec in made.engine.specs} == {"ingot.smoke"}
     assert [mount.target for mount in one.mounts] == ["/ingot/driver", "/ingot/model/bench.mini"]
     assert one.args == (*one.args[:-2], "--port", "8080")
-    assert not any(spec.gpus for spec in made.engine.specs)
+    assert {spec.gpus for spec in made.engine.specs} == {GpuAccess.NONE}
+    assert one.timeout_s == math.inf, "a long bench is not killed"
+    assert all(probe.timeout_s <= 1830 for probe in probes)
+
+
+def test_a_bench_may_take_longer_than_any_smoke_test(make: Make) -> None:
+    made = make(FakeEngine(server(*([55.0] * 11)), each_s=600), Wanted(runs=10, contexts=()))
+    (record,) = made.bench.records()
+    assert len(record.series.runs) == 10
+    assert made.engine.now > 2 * limits.WHOLE_S
 
 
 def test_one_server_process_answers_everything(make: Make) -> None:
@@ -200,6 +206,19 @@ def test_a_server_without_a_tokenizer_gets_a_text_of_about_the_length(make: Make
     asked = [body for path, body in made.engine.server.posted if path == "/completion"]
     assert len(asked[0]["prompt"]) == 400
     assert len(asked[1]["prompt"]) == 2000 * 4
+
+
+@pytest.mark.parametrize("props", ["{}", '{"default_generation_settings":{}}'])
+def test_a_server_that_does_not_say_its_context_is_swept_only_where_asked(make: Make, props: str) -> None:
+    unknown = server(*([55.0] * 7), pages={"/props": props})
+    made = make(unknown, Wanted(runs=3))
+    assert [record.key.context for record in made.bench.records()] == [2000]
+    assert made.reporter.all("warning") == [
+        "/props does not say how large the context is: no sweep; --context 512,4096 asks for one"
+    ]
+    asked = make(replace(unknown, answers=[answer(55.0)] * 7), Wanted(runs=3, contexts=(512,)))
+    assert [record.key.context for record in asked.bench.records()] == [2000, 512]
+    assert asked.reporter.all("warning") == []
 
 
 def test_the_usual_sweep_is_what_fits(make: Make) -> None:
@@ -310,6 +329,12 @@ def test_a_server_that_dies_while_it_loads_is_not_waited_for(make: Make) -> None
     assert len(made.engine.specs) == 3, "the server, and two who asked"
 
 
+def test_a_server_that_loads_for_ever_is_given_up_by_the_clock(make: Make) -> None:
+    made = make(FakeEngine(server(healthy=False, log="loading\n"), each_s=100))
+    assert made.refused(WorkFailed)[0].startswith("/health failed: ")
+    assert made.engine.now == 1000, "the server's start and 900 s"
+
+
 class Interrupted(FakeEngine):
     """Somebody presses ctrl-C in the second run."""
 
@@ -337,12 +362,12 @@ def test_on_a_gpu_the_record_says_which(make: Make) -> None:
     (record,) = made.bench.records()
     assert (record.key.gpu, record.key.driver) == ("NVIDIA GeForce RTX 5090", "580.65")
     (one, *probes) = made.engine.specs
-    assert one.gpus
+    assert one.gpus is GpuAccess.CDI
     assert ("CUDA_VISIBLE_DEVICES", "GPU-12") in one.env
     assert [mount.target for mount in one.mounts] == ["/ingot/model/bench.mini"], (
         "no stub before the real driver"
     )
-    assert not any(probe.gpus for probe in probes)
+    assert {probe.gpus for probe in probes} == {GpuAccess.NONE}
     said = "mini: measured on NVIDIA GeForce RTX 5090 (sm_120, driver 580.65), through CDI"
     assert said in made.reporter.all("note")
 

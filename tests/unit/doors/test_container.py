@@ -1,13 +1,16 @@
 """One container: removed however it resists, and refused where it would get a disk."""
 
+from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 import requests
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, DockerException, NotFound
 
-from build.doors.container import refuse_volumes, remove
+from build.doors.container import Running, refuse_volumes, remove
 from build.doors.effects import ContainerSpec
+from build.doors.watch import Watch
 from build.errors import WorkFailed
 
 
@@ -53,6 +56,23 @@ def test_a_removal_that_is_refused_is_an_error() -> None:
     with pytest.raises(APIError):
         remove(container)  # type: ignore[arg-type]
     assert container.asked == 1
+
+
+def test_a_result_whose_output_broke_off_is_none() -> None:
+    class Ended:
+        def wait(self, timeout: float) -> None:
+            assert timeout > 0
+
+    def frames() -> Iterator[tuple[bytes, None]]:
+        yield b"version: 4", None
+        raise ConnectionResetError(104, "Connection reset by peer")
+
+    watch = Watch(frames=frames(), limit=100, life_s=60, kill=lambda: None, sample=lambda: None)
+    watch.begin()
+    running = Running(Ended(), watch, lambda _what: nullcontext())  # type: ignore[arg-type]
+    with pytest.raises(DockerException, match=r"^what a container printed broke off: .*reset by peer$"):
+        running.wait(1)
+    assert watch.end(5)
 
 
 def test_volumes_are_refused_and_mounts_are_not() -> None:

@@ -94,7 +94,7 @@ def test_the_defaults_of_a_container_are_strict() -> None:
 def test_a_gpu_is_asked_for_in_the_engines_way(
     access: GpuAccess, driver: str, ids: list[str], count: int
 ) -> None:
-    (request,) = options_of(ContainerSpec(image="x", gpus=True), access)["device_requests"]
+    (request,) = options_of(ContainerSpec(image="x", gpus=access))["device_requests"]
     assert (request["Driver"], request["DeviceIDs"], request["Count"]) == (driver, ids, count)
 
 

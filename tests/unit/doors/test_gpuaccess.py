@@ -52,3 +52,4 @@ def test_the_requests_are_those_of_the_docker_command() -> None:
         "count": -1,
         "capabilities": [["gpu", "compute", "utility"]],
     }
+    assert request_for(GpuAccess.NONE) is None

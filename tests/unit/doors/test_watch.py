@@ -1,5 +1,6 @@
 """The watch over a container: bounded whatever is printed, and the end of it at its limits."""
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -72,6 +73,28 @@ def test_exactly_the_limit_is_allowed() -> None:
     assert made.end(5)
     assert not made.flooded
     assert container.kills == 0
+
+
+def test_a_stream_that_breaks_is_no_end_of_it() -> None:
+    class Breaks(Container):
+        def __iter__(self) -> Iterator[tuple[bytes | None, bytes | None]]:
+            yield from self.frames
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    container = Breaks((b"half a li", None))
+    made = watch(container)
+    assert made.drained(5)
+    assert container.killed.wait(5), "nobody counts what it prints any more"
+    assert made.text(stdout=True, stderr=True) == "half a li"
+    assert str(made.broken) == "[Errno 104] Connection reset by peer"
+    assert made.end(5)
+    assert watch(Container((b"x", None))).broken is None
+
+
+def test_a_life_that_has_no_end() -> None:
+    made = watch(Container(), life_s=math.inf, clock=lambda: 1e12)
+    assert made.end(5)
+    assert not made.expired
 
 
 def test_a_life_that_is_too_long_is_ended() -> None:

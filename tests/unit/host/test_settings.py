@@ -29,19 +29,18 @@ def test_folders(value: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "host", "path", "plain"),
+    ("value", "host", "path"),
     [
-        ("127.0.0.1:5000/ingot", "127.0.0.1:5000", "ingot", True),
-        ("localhost:5000/a/b/", "localhost:5000", "a/b", True),
-        ("[::1]:5000/a", "[::1]:5000", "a", True),
-        ("registry.example.org/team", "registry.example.org", "team", False),
-        ("nas:5000/team", "nas:5000", "team", False),
+        ("127.0.0.1:5000/ingot", "127.0.0.1:5000", "ingot"),
+        ("localhost:5000/a/b/", "localhost:5000", "a/b"),
+        ("[::1]:5000/a", "[::1]:5000", "a"),
+        ("registry.example.org/team", "registry.example.org", "team"),
+        ("nas:5000/team", "nas:5000", "team"),
     ],
 )
-def test_registry(value: str, host: str, path: str, plain: bool) -> None:  # noqa: FBT001
+def test_registry(value: str, host: str, path: str) -> None:
     found = from_env({"INGOT_REGISTRY": value}, ROOT).registry
     assert found == Namespace(host=host, path=path)
-    assert found.plain_http is plain
     assert str(found) == value.rstrip("/")
 
 

@@ -11,7 +11,7 @@ from build.doors.store import read_artifact, write_artifact
 from build.image.config import MalformedError
 from build.image.layout import BrokenLayout, Layout, open_layer, open_layout
 from build.image.model import BuiltImage, Layer
-from build.image.rootfs import ELF_MAGIC, open_rootfs, read_file
+from build.image.rootfs import ELF_MAGIC, open_rootfs
 from build.image.stream import Budget, Gunzip
 from build.image.tree import Kind, Rootfs, printable
 from build.recipe.refs import Digest
@@ -24,7 +24,6 @@ from tests.layouts import (
     Node,
     Tree,
     device,
-    elf,
     folder,
     hardlink,
     listed,
@@ -425,23 +424,6 @@ def test_names_that_are_not_utf8_can_be_shown(tmp_path: Path) -> None:
 def test_file_capabilities_are_seen(tmp_path: Path) -> None:
     rootfs = stack(tmp_path, {"ping": Node(pax={"SCHILY.xattr.security.capability": "x"}), "ls": b""})
     assert [entry.path for entry in rootfs if entry.capability] == ["ping"]
-
-
-def test_one_file_is_read_through_links(tmp_path: Path) -> None:
-    stub = (elf("libcuda.so.1")).data
-    tree: Tree = {
-        "opt/stub/libcuda.so": stub,
-        "opt/link/libcuda.so.1": symlink("../stub/libcuda.so"),
-        "opt/d/": folder(),
-    }
-    path = write_layout(tmp_path, [tree, {"opt/other": b""}])
-    layout = open_layout(path)
-    assert read_file(layout, "/opt/stub/libcuda.so") == stub
-    assert read_file(layout, "/opt/link/libcuda.so.1") == stub
-    for wanted in ("/opt/none", "/opt/d"):
-        with pytest.raises(BrokenLayout) as caught:
-            read_file(layout, wanted)
-        assert caught.value.what == f"the image holds no file {wanted}"
 
 
 def test_image_json_is_read_back_equal(tmp_path: Path) -> None:

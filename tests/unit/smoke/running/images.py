@@ -5,7 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from build.doors.effects import GpuAccess
+from build.doors.nvidia import Gpu
 from build.recipe.model import Driver, SmokeEndpoint, SmokeModel
+from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.model import CheckResult, Expectations, Outcome
 from build.smoke.running.image import RunningImage
 from build.smoke.running.session import Session, session
@@ -13,7 +16,24 @@ from build.smoke.running.suite import run_running
 from build.smoke.static.image import Verdict
 from tests.fakes import FakeEngine, Server
 
-__all__ = ["EXPECT", "FLAGS", "TOKENS", "asked", "findings", "good_server", "outcomes", "running_image"]
+__all__ = [
+    "EXPECT",
+    "FLAGS",
+    "NONE",
+    "RTX",
+    "TOKENS",
+    "asked",
+    "findings",
+    "good_server",
+    "outcomes",
+    "running_image",
+]
+
+NONE = NoGpu(reason="no NVIDIA GPU on this host")
+RTX = HostGpu(
+    gpu=Gpu(uuid="GPU-12", name="NVIDIA GeForce RTX 5090", capability="12.0", driver="580.65"),
+    access=GpuAccess.CDI,
+)
 
 TOKENS = [12, 118, 164, 49, 179, 171, 133, 165, 209, 181, 81, 130, 147, 144, 181, 238]
 """Of the default model, the prompt and the count that the check asks with; test_the_tokens_are_right holds it to that."""
@@ -55,8 +75,10 @@ def good_server(**changes: Any) -> Server:
 
 
 def running_image(server: Server | FakeEngine, **promises: Any) -> RunningImage:
+    engine = server if isinstance(server, FakeEngine) else FakeEngine(server)
     return RunningImage(
-        engine=server if isinstance(server, FakeEngine) else FakeEngine(server),
+        engine=engine,
+        clock=engine.clock,
         image="ingot.local/mini:tag",
         expect=replace(EXPECT, **promises),
         driver_stub=Path("/stubs/driver/libcuda.so.1"),
@@ -79,7 +101,7 @@ def findings(check: Callable[[Session], Verdict], image: RunningImage) -> list[s
     return found
 
 
-def outcomes(image: RunningImage, *, gpu: str = "no GPU") -> dict[str, tuple[Outcome, str]]:
+def outcomes(image: RunningImage, *, gpu: HostGpu | NoGpu = NONE) -> dict[str, tuple[Outcome, str]]:
     results: tuple[CheckResult, ...] = run_running(image, gpu=gpu).checks
     assert asked(image).containers == {}, "a container was left behind"
     return {result.name: (result.outcome, result.reason) for result in results}

@@ -9,7 +9,7 @@ from build.smoke.running import arguments
 from build.smoke.running import help as helptext
 from build.smoke.running.suite import run_running
 from tests.fakes import FakeContainer, FakeEngine
-from tests.unit.smoke.running.images import FLAGS, asked, good_server, outcomes, running_image
+from tests.unit.smoke.running.images import FLAGS, NONE, asked, good_server, outcomes, running_image
 
 PROMISES = ("--model", "-ngl", "--spec-type", "--temp", "--jinja", "--flash-attn", "--ctx-size")
 
@@ -98,7 +98,7 @@ def test_a_value_that_is_gone_is_told_from_a_flag_that_is() -> None:
 
 def test_the_flags_are_handed_on() -> None:
     image = running_image(good_server())
-    assert [flag.name for flag in run_running(image, gpu="no GPU").flags] == list(FLAGS)
+    assert [flag.name for flag in run_running(image, gpu=NONE).flags] == list(FLAGS)
     assert sum(spec.args == ("--help",) for spec in asked(image).specs) == 1
 
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.effects import Mount
+from build.doors.effects import GpuAccess, Mount
 from build.errors import WorkFailed
 from build.recipe.model import Driver
 from build.smoke.running.image import LABEL
-from tests.unit.smoke.running.images import asked, good_server, running_image
+from tests.unit.smoke.running.images import RTX, asked, good_server, running_image
 
 
 def test_the_stub_is_mounted_only_where_the_driver_is_linked() -> None:
@@ -23,12 +23,10 @@ def test_the_stub_is_mounted_only_where_the_driver_is_linked() -> None:
 
 
 def test_a_real_gpu_takes_the_stubs_place() -> None:
-    image = replace(running_image(good_server()), gpu=True)
-    assert image.spec().gpus
-    assert [mount.target for mount in image.spec().mounts] == ["/ingot/model/tiny.mini"]
-    assert image.spec().env == ()
-    assert replace(image, device="GPU-12").spec().env == (("CUDA_VISIBLE_DEVICES", "GPU-12"),)
-    assert replace(image, device="GPU-12", gpu=False).spec().env == (("LD_LIBRARY_PATH", "/ingot/driver"),)
+    spec = replace(running_image(good_server()), gpu=RTX).spec()
+    assert spec.gpus is GpuAccess.CDI
+    assert [mount.target for mount in spec.mounts] == ["/ingot/model/tiny.mini"]
+    assert spec.env == (("CUDA_VISIBLE_DEVICES", "GPU-12"),)
 
 
 def test_every_container_is_labelled_and_has_no_network() -> None:
@@ -40,14 +38,14 @@ def test_every_container_is_labelled_and_has_no_network() -> None:
 
 
 def test_a_probe_sees_the_servers_network_and_nothing_else() -> None:
-    image = running_image(good_server())
+    image = replace(running_image(good_server()), gpu=RTX)
     with image.engine.started(image.spec()) as container:
         image.beside(container.id, "curl http://127.0.0.1:8080/health")
     probe = asked(image).specs[-1]
     assert probe.network == f"container:{container.id}"
     assert probe.entrypoint == ("/bin/sh", "-c")
     assert probe.env == ()
-    assert not probe.gpus
+    assert probe.gpus is GpuAccess.NONE
     assert probe.labels == ((LABEL, "mini-aaaa"),)
 
 

@@ -30,6 +30,7 @@ def test_a_server_that_never_becomes_healthy_shows_its_log() -> None:
     assert findings(server.health, image) == [
         "/health did not answer 200 within 60 s; the server's last lines:\nloading model"
     ]
+    assert asked(image).now == 61, "the server's start and 60 s"
 
 
 def test_endpoints_that_say_the_right_thing_pass() -> None:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.effects import ContainerSpec, RunResult
+from build.doors.effects import ContainerSpec, GpuAccess, RunResult
 from build.errors import Unreachable, WorkFailed
 from build.recipe.model import SmokeModel
 from build.smoke.model import Outcome
 from build.smoke.running.suite import GPU, NAMES, NEEDS_MODEL, run_running
 from tests.fakes import FakeContainer, FakeEngine, Server
-from tests.unit.smoke.running.images import FLAGS, asked, good_server, outcomes, running_image
+from tests.unit.smoke.running.images import FLAGS, NONE, RTX, asked, good_server, outcomes, running_image
 
 PASSED = (Outcome.PASSED, "")
 UNHEALTHY = (Outcome.SKIPPED, "the server did not become healthy")
@@ -19,7 +19,7 @@ UNHEALTHY = (Outcome.SKIPPED, "the server did not become healthy")
 
 def test_a_good_image_passes_everything() -> None:
     image = running_image(good_server(), model=SmokeModel.MINI)
-    assert outcomes(image, gpu="no NVIDIA GPU on this host") == {
+    assert outcomes(image) == {
         **dict.fromkeys(NAMES, PASSED),
         GPU: (Outcome.SKIPPED, "no NVIDIA GPU on this host"),
     }
@@ -42,9 +42,9 @@ def test_an_unhealthy_server_skips_the_rest() -> None:
 
 def test_a_fitting_gpu_runs_the_server_again() -> None:
     image = running_image(good_server())
-    assert outcomes(image, gpu="")[GPU] == PASSED
+    assert outcomes(image, gpu=RTX)[GPU] == PASSED
     servers = [spec for spec in asked(image).specs if "--port" in spec.args]
-    assert [spec.gpus for spec in servers] == [False, True]
+    assert [spec.gpus for spec in servers] == [GpuAccess.NONE, GpuAccess.CDI]
 
 
 @pytest.mark.parametrize(
@@ -58,27 +58,31 @@ def test_a_fitting_gpu_runs_the_server_again() -> None:
 def test_a_server_that_falls_back_to_the_cpu_has_not_passed(line: str) -> None:
     class FallsBack(FakeEngine):
         def _start(self, container: FakeContainer) -> None:
-            self.server.log = f"build: 42\n{line}\nlistening\n" if self.specs[-1].gpus else "listening\n"
+            self.server.log = (
+                f"build: 42\n{line}\nlistening\n" if self.specs[-1].gpus is GpuAccess.CDI else "listening\n"
+            )
             super()._start(container)
 
-    found = outcomes(running_image(FallsBack(good_server())), gpu="")
+    found = outcomes(running_image(FallsBack(good_server())), gpu=RTX)
     assert found["health"] == PASSED
     assert found[GPU] == (Outcome.FAILED, f"on GPU: the server ran on the CPU: {line}")
 
 
 def test_the_gpu_that_was_used_is_in_the_report() -> None:
-    results = run_running(running_image(good_server()), gpu="", on="an RTX, through CDI").checks
-    assert {one.name: one.detail for one in results}[GPU] == {"on": "an RTX, through CDI"}
+    results = run_running(running_image(good_server()), gpu=RTX).checks
+    assert {one.name: one.detail for one in results}[GPU] == {
+        "on": "NVIDIA GeForce RTX 5090 (sm_120, driver 580.65), through CDI"
+    }
 
 
 def test_a_fault_on_the_gpu_alone_is_found() -> None:
     class BrokenOnGpu(FakeEngine):
         def _start(self, container: FakeContainer) -> None:
-            self.server.dies = "CUDA error\n" if self.specs[-1].gpus else ""
+            self.server.dies = "CUDA error\n" if self.specs[-1].gpus is GpuAccess.CDI else ""
             super()._start(container)
 
     image = running_image(BrokenOnGpu(good_server()))
-    found = outcomes(image, gpu="")
+    found = outcomes(image, gpu=RTX)
     assert found["health"] == PASSED
     assert found[GPU] == (
         Outcome.FAILED,
@@ -90,7 +94,7 @@ def test_an_engine_that_went_away_is_no_verdict() -> None:
     image = running_image(good_server())
     asked(image).lost = True
     with pytest.raises(Unreachable):
-        run_running(image, gpu="no GPU")
+        run_running(image, gpu=NONE)
 
 
 @pytest.mark.parametrize("number", range(1, 9))
@@ -103,7 +107,7 @@ def test_an_engine_that_goes_away_at_any_moment_is_no_verdict(number: int) -> No
     engine = Lost(good_server())
     image = running_image(engine)
     with pytest.raises(Unreachable):
-        run_running(image, gpu="no GPU")
+        run_running(image, gpu=NONE)
     assert engine.containers == {}
 
 
