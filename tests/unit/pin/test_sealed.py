@@ -112,8 +112,8 @@ def test_layers_are_hashed_once(place: Path) -> None:
     assert hashed[2:] == [second["digest"]], "it was touched, and is right"
 
 
-@pytest.mark.parametrize(("later_ns", "sealed"), [(1_999_999_999, False), (2_000_000_000, True)])
-def test_what_was_written_a_moment_ago_is_not_sealed(place: Path, later_ns: int, sealed: bool) -> None:
+@pytest.mark.parametrize(("later_ns", "sealed"), [(1_999_999_999, 0), (2_000_000_000, 1)])
+def test_what_was_written_a_moment_ago_is_not_sealed(place: Path, later_ns: int, sealed: int) -> None:
     """It may be written again under the same time: each layer is noted when its own last change is long enough ago."""
     image = open_layout(place / "layout")
     first, second = (blob(place, layer.digest) for layer in image.layers)
