@@ -85,8 +85,14 @@ def resolve(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def plan(session: nox.Session) -> None:
+    """Resolve, render and fingerprint recipes; builds nothing."""
+    verb(session, "plan")
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build and smoke-test several recipes and keep going: nox -s build -- 'llama-*'."""
+    """Build and smoke-test several recipes and keep going: nox -s build -- 'llama-*' [--variant NAME]."""
     verb(session, "build")
 
 
@@ -124,7 +130,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def diff(session: nox.Session) -> None:
-    """Say how two images differ: nox -s diff -- minifork published; recipes, folders, registry references."""
+    """Say how two images differ: nox -s diff -- published minifork; recipes, folders, registry references."""
     verb(session, "diff")
 
 
@@ -136,7 +142,7 @@ def inspect(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def history(session: nox.Session) -> None:
-    """Show what the registry holds of recipes: immutable tags, digests, commits, the moving tags at each."""
+    """Show what the registry holds of recipes: immutable tags, moving tags, digests, commits, commit dates, sizes."""
     verb(session, "history")
 
 
@@ -166,13 +172,13 @@ def overdue(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def pins(session: nox.Session) -> None:
-    """Refresh the committed locks: wheels of the toolchains, base digests."""
+    """Refresh committed locks: nox -s pins -- [13.0 | 13.1 | python | debian | samples], all without a name."""
     verb(session, "pins")
 
 
 @nox.session(default=False)
 def engine(session: nox.Session) -> None:
-    """Look after the private engine: nox -s engine -- status | start | stop."""
+    """Look after the private engine: nox -s engine -- status | start | stop [--purge]."""
     verb(session, "engine")
 
 

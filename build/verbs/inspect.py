@@ -62,7 +62,7 @@ def _show(image: "Inspected", console: Reporter) -> None:
         ("version", image.version),
         ("upstream", image.source),
         ("commit", image.commit),
-        ("of", image.created),
+        ("commit date", image.created),
         ("patches", ", ".join(f"{patch.file} ({patch.sha256})" for patch in image.patches)),
         ("CUDA", image.cuda),
         ("architectures", " ".join(image.architectures)),

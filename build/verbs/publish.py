@@ -23,7 +23,8 @@ def add(verbs: Verbs) -> None:
         "history",
         _history,
         "show what the registry holds of recipes, newest first",
-        detail="Every immutable tag with digest, upstream commit, fingerprint, and the moving tags that point at it.",
+        detail="Every immutable tag with the moving tags that point at it, digest, upstream commit and its date, size. --json "
+        "has the fingerprint too.",
     )
     back = verbs.add(
         "rollback",
@@ -80,7 +81,7 @@ def _show_history(there: "History", console: Reporter) -> None:
         )
         for image in there.images
     )  # fmt: skip
-    header = ("tag", "moving tags", "digest", "commit", "of", "size")
+    header = ("tag", "moving tags", "digest", "commit", "commit date", "size")
     console.summary(f"{there.recipe} in {there.repository}, newest first", header, rows)
     for one in there.passed_over:
         console.note(f"{there.repository}:{one.tag} is passed over: {one.reason}")

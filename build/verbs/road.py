@@ -31,9 +31,15 @@ def add(verbs: Verbs) -> None:
         "prove the pin: source, patches, toolchain and base",
     )
     verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
-    for name in ("image", "build"):
-        text = "make images and smoke-test them; does nothing for what is done already"
-        one = verbs.add_for_recipes(name, partial(_station, station="image"), text)
+    text = "make images and smoke-test them; does nothing for what is done already"
+    for name, detail in (
+        ("image", "The station by its own name; `build` is the same."),
+        (
+            "build",
+            "Resolves and plans before; `push` comes after. The same as `image`, by the name that people type.",
+        ),
+    ):
+        one = verbs.add_for_recipes(name, partial(_station, station="image"), text, detail=detail)
         one.add_argument(
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
         )
