@@ -20,6 +20,7 @@ nox.options.default_venv_backend = "none" if OWN else "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 OFFLINE = ("tests/unit", "tests/golden")
+WITHOUT_ENGINE = (*OFFLINE, "tests/upstream")
 SCRIPTS = ("noxw", ".ci/run")
 END_S = 60.0
 """nox kills an interrupted command after 0.3 s; a build needs longer to take its containers with it."""
@@ -271,5 +272,11 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
-    """Run every test, real engine included; a private one is started where there is none."""
-    python(session, "-m", "pytest", "--run-docker", *session.posargs)
+    """Run every test, real engine included, or those that words after `--` choose; without an engine a private one starts."""
+    pytest = ("-m", "pytest", "--run-docker")
+    if session.posargs:
+        python(session, *pytest, *session.posargs)
+        return
+    # Tests of one engine disturb each other; all others run side by side, and first: they are red in a minute.
+    python(session, *pytest, "--numprocesses=auto", *there(*WITHOUT_ENGINE))
+    python(session, *pytest, *(f"--ignore={path}" for path in there(*WITHOUT_ENGINE)))
