@@ -19,7 +19,7 @@ from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.report.operands import published_difference
-from build.report.write import FILES
+from build.report.write import FILES, discard_report
 from build.smoke.model import SmokeReport
 from build.smoke.run import covers, expectations_of
 
@@ -116,6 +116,7 @@ class Road(Onward):
         if built is None:
             # Where nothing is to be built nothing of it is read: a run without work does not pay for this.
             self.resolver.prove(effective(recipe, variant), plan.pin)
+            discard_report(out)
             built = build_image(
                 plan,
                 out,
