@@ -20,6 +20,7 @@ nox.options.default_venv_backend = "none" if OWN else "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 
 OFFLINE = ("tests/unit", "tests/golden")
+WITHOUT_ENGINE = (*OFFLINE, "tests/upstream")
 SCRIPTS = ("noxw", ".ci/run")
 END_S = 60.0
 """nox kills an interrupted command after 0.3 s; a build needs longer to take its containers with it."""
@@ -85,8 +86,14 @@ def resolve(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def plan(session: nox.Session) -> None:
+    """Resolve, render and fingerprint recipes; builds nothing."""
+    verb(session, "plan")
+
+
+@nox.session(default=False)
 def build(session: nox.Session) -> None:
-    """Build and smoke-test several recipes and keep going: nox -s build -- 'llama-*'."""
+    """Build and smoke-test several recipes and keep going: nox -s build -- 'llama-*' [--variant NAME]."""
     verb(session, "build")
 
 
@@ -124,7 +131,7 @@ def report(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def diff(session: nox.Session) -> None:
-    """Say how two images differ: nox -s diff -- minifork published; recipes, folders, registry references."""
+    """Say how two images differ: nox -s diff -- published minifork; recipes, folders, registry references."""
     verb(session, "diff")
 
 
@@ -142,7 +149,7 @@ def size(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def history(session: nox.Session) -> None:
-    """Show what the registry holds of recipes: immutable tags, digests, commits, the moving tags at each."""
+    """Show what the registry holds of recipes: immutable tags, moving tags, digests, commits, commit dates, sizes."""
     verb(session, "history")
 
 
@@ -172,13 +179,13 @@ def overdue(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def pins(session: nox.Session) -> None:
-    """Refresh the committed locks: wheels of the toolchains, base digests."""
+    """Refresh committed locks: nox -s pins -- [13.0 | 13.1 | python | debian | samples], all without a name."""
     verb(session, "pins")
 
 
 @nox.session(default=False)
 def engine(session: nox.Session) -> None:
-    """Look after the private engine: nox -s engine -- status | start | stop."""
+    """Look after the private engine: nox -s engine -- status | start | stop [--purge]."""
     verb(session, "engine")
 
 
@@ -271,5 +278,11 @@ def unit(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tests(session: nox.Session) -> None:
-    """Run every test, real engine included; a private one is started where there is none."""
-    python(session, "-m", "pytest", "--run-docker", *session.posargs)
+    """Run every test, real engine included, or those that words after `--` choose; without an engine a private one starts."""
+    pytest = ("-m", "pytest", "--run-docker")
+    if session.posargs:
+        python(session, *pytest, *session.posargs)
+        return
+    # Tests of one engine disturb each other; all others run side by side, and first: they are red in a minute.
+    python(session, *pytest, "--numprocesses=auto", *there(*WITHOUT_ENGINE))
+    python(session, *pytest, *(f"--ignore={path}" for path in there(*WITHOUT_ENGINE)))

@@ -6,6 +6,7 @@ Calls the stations. No rule of a station lives here.
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from build.bench.measure import Bench, Wanted, passed, tell
 from build.bench.record import Record
@@ -14,6 +15,8 @@ from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.publish.model import PushReceipt
+from build.recipe.model import Recipe
+from build.recipe.naming import directory_name
 from build.report.difference import Difference
 from build.report.operands import published_difference
 from build.report.write import Written, discard_report, write_report
@@ -23,6 +26,9 @@ from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, expectations_of, static_report
 from build.wiring import Wiring
+
+if TYPE_CHECKING:
+    from build.publish.rollback import RollbackReceipt
 
 __all__ = ["Onward"]
 
@@ -68,11 +74,28 @@ class Onward(Wiring):
 
         Without `moving` only the tag that never moves is pushed: the image is there, and nobody's tag leads to it.
         """
-        if self.settings.registry is None:
-            message = "INGOT_REGISTRY is not set: nowhere to push to"
-            raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
+        namespace = self.namespace("nowhere to push to")
         with store.locked(self.settings.out / name / ".lock"):
-            return self._push(name, self.settings.registry, moving=moving)
+            return self._push(name, namespace, moving=moving)
+
+    def rollback(
+        self, recipe: Recipe, variant: str, *, to: str = "", dry_run: bool = False
+    ) -> "RollbackReceipt":
+        """Point a recipe's moving tags back at an image that was pushed before, and write rollback.json before and after."""
+        from build.publish.rollback import RollbackReceipt, carry_out, plan_rollback
+
+        namespace = self.namespace("no registry to ask")
+        out = self.settings.out / directory_name(recipe.name, variant)
+        record = out / "rollback.json"
+        with store.locked(out / ".lock"):
+            last = store.read_known(record, RollbackReceipt)
+            plan = plan_rollback(recipe, variant, namespace, self.registry, self.reporter, to=to, last=last)
+            if dry_run:
+                return plan.planned
+            store.write_artifact(record, plan.planned)
+            receipt = carry_out(plan, self.registry, self.reporter)
+            store.write_artifact(record, receipt)
+            return receipt
 
     def report(self, name: str) -> Written:
         """Write the pages of the image in out/<name> again, from its artifacts."""
@@ -85,6 +108,13 @@ class Onward(Wiring):
         return store.read_artifact(
             self.settings.out / name / "plan.json", ImagePlan, made_by=f"nox -s build -- {name}"
         )
+
+    def namespace(self, lacking: str) -> Namespace:
+        """Return where images are published; `lacking` says what cannot be done without it."""
+        if self.settings.registry is None:
+            message = f"INGOT_REGISTRY is not set: {lacking}"
+            raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
+        return self.settings.registry
 
     # Parts. Who calls them holds the lock of the image's folder.
 

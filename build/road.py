@@ -26,7 +26,7 @@ from build.recipe.model import Recipe
 from build.recipe.naming import directory_name
 from build.report.operands import published_difference
 from build.report.times import BuildTimes, expected
-from build.report.write import FILES, TIMES
+from build.report.write import FILES, TIMES, discard_report
 from build.several import Call, SeveralFailed, each, together
 from build.smoke.model import SmokeReport
 from build.smoke.run import covers, expectations_of
@@ -100,9 +100,10 @@ class Road(Onward):
         try:
             made = together([self._call(plan) for plan in planned], self.reporter, at_once=at_once)
         except SeveralFailed as error:
+            made = error.done
             failures |= error.failures
         if failures:
-            raise SeveralFailed(failures)
+            raise SeveralFailed(failures, made)
         order = [recipe.name for recipe in recipes]
         return sorted(made, key=lambda image: order.index(image["recipe"]))
 
@@ -165,6 +166,7 @@ class Road(Onward):
         if built is None:
             # Where nothing is to be built nothing of it is read: a run without work does not pay for this.
             self.resolver.prove(effective(recipe, variant), plan.pin)
+            discard_report(out)
             built = build_image(
                 plan,
                 out,

@@ -19,9 +19,11 @@ T = TypeVar("T")
 class SeveralFailed(WorkFailed):
     """What was asked for failed, for one or several of the recipes; each said why when it happened."""
 
-    def __init__(self, failures: dict[str, IngotError]) -> None:
+    def __init__(self, failures: dict[str, IngotError], done: Sequence[object]) -> None:
         super().__init__("; ".join(f"{name}: {error.message}" for name, error in failures.items()))
         self.failures = failures
+        self.done = list(done)
+        self.answer = {"done": self.done}
         # One recipe's own code where all agree; else the work as a whole failed.
         codes = {error.exit_code for error in failures.values()}
         self.exit_code = codes.pop() if len(codes) == 1 else WorkFailed.exit_code
@@ -42,7 +44,7 @@ def each(names: Iterable[tuple[str, Callable[[], T]]], reporter: Reporter) -> li
             failures[name] = error
             reporter.error(f"{name}: {error.message}", error.hint)
     if failures:
-        raise SeveralFailed(failures)
+        raise SeveralFailed(failures, done)
     return done
 
 
@@ -62,7 +64,7 @@ def together(calls: Sequence[Call], reporter: Reporter, *, at_once: int) -> list
     Raises:
         SeveralFailed: at least one failed.
     """
-    width = max(len(call.name) for call in calls)
+    width = max((len(call.name) for call in calls), default=0)
     ended = stream_all(
         [call.command for call in calls],
         at_once=at_once,
@@ -79,7 +81,7 @@ def together(calls: Sequence[Call], reporter: Reporter, *, at_once: int) -> list
         else:
             failures[call.name] = _failure(answer, one.status)
     if failures:
-        raise SeveralFailed(failures)
+        raise SeveralFailed(failures, answers)
     return answers
 
 

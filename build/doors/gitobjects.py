@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from build.errors import WorkFailed
 from build.recipe.refs import Commit
@@ -17,6 +17,8 @@ __all__ = ["EMPTY", "LINK", "FolderTree", "Link", "committed_tree", "differences
 
 LINK = "160000"
 """The mode of an entry that names a commit of another repository."""
+_REGULAR = "100"
+"""How the mode of a regular file begins."""
 _SHOWN = 5
 _OPEN = 0o755
 
@@ -47,6 +49,8 @@ class FolderTree:
     id: str
     entries: Mapping[str, tuple[str, str]]
     """Mode and id of each file by its path, and of each link."""
+    blobs: Mapping[str, str]
+    """Id of each regular file by its path, also of those below links."""
 
 
 def committed_tree(commit: Commit, data: bytes, mirror: Path) -> str:
@@ -68,8 +72,10 @@ def read_folder(folder: Path, links: tuple[Link, ...] = (), *, settled: bool = T
     it modes count as git counts them when it adds files, and empty folders do not.
     """
     entries: dict[str, tuple[str, str]] = {}
+    blobs: dict[str, str] = {}
     known = {link.path: link for link in links}
-    return FolderTree(id=_tree(folder, "", known, entries, settled=settled), entries=entries)
+    identity = _tree(folder, "", known, entries, blobs, settled=settled)
+    return FolderTree(id=identity, entries=entries, blobs=blobs)
 
 
 def _tree(
@@ -77,6 +83,7 @@ def _tree(
     prefix: str,
     links: Mapping[str, Link],
     entries: dict[str, tuple[str, str]],
+    blobs: dict[str, str],
     *,
     settled: bool,
 ) -> str:
@@ -87,7 +94,7 @@ def _tree(
             name = os.fsencode(entry.name)
             if entry.is_dir(follow_symlinks=False):
                 inner: dict[str, tuple[str, str]] = {}
-                identity = _tree(Path(entry.path), f"{path}/", links, inner, settled=settled)
+                identity = _tree(Path(entry.path), f"{path}/", links, inner, blobs, settled=settled)
                 link = links.get(path)
                 if link:
                     identity = link.commit if identity == link.tree else identity
@@ -103,6 +110,8 @@ def _tree(
             else:
                 mode, identity = _file(entry, settled=settled)
                 entries[path] = (mode, identity)
+                if mode.startswith(_REGULAR):
+                    blobs[path] = identity
                 found.append((name, mode, name, identity))
     found.sort()
     return object_id("tree", b"".join(_line(mode, name, identity) for _, mode, name, identity in found))
@@ -123,14 +132,15 @@ def _file(entry: "os.DirEntry[str]", *, settled: bool) -> tuple[str, str]:
     if not settled:
         permissions = 0o755 if permissions & 0o100 else 0o644
     with open(entry.path, "rb") as file:  # noqa: PTH123  (thousands of files: a Path for each is slow)
-        return f"100{permissions:03o}", object_id("blob", file.read())
+        return f"{_REGULAR}{permissions:03o}", object_id("blob", file.read())
 
 
 def differences(wanted: Mapping[str, tuple[str, str]], found: Mapping[str, tuple[str, str]]) -> str:
     """Say which files differ, the first few by name. Pure."""
+    known = set(wanted) | {f"{folder}/" for path in wanted for folder in PurePosixPath(path).parents}
     groups = {
-        "changed": [path for path in wanted if path in found and wanted[path] != found[path]],
-        "added": [path for path in found if path not in wanted],
+        "changed": [path for path in found if path in known and wanted.get(path) != found[path]],
+        "added": [path for path in found if path not in known],
         "removed": [path for path in wanted if path not in found],
     }
     return "; ".join(f"{word}: {', '.join(_first(paths))}" for word, paths in groups.items() if paths)

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -25,16 +25,23 @@ def _dockerfile(value: str) -> str:
     return f'"{value}"'
 
 
-def render(templates: Path, name: str, **values: object) -> str:
-    """Render a template of the folder `templates`. Raises jinja2.UndefinedError for a name that is not among `values`."""
-    environment = jinja2.Environment(
+def _environment(
+    templates: Path, *, autoescape: bool, finalize: Callable[[object], object] | None = None
+) -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  (text for docker, not HTML)
+        autoescape=autoescape,  # noqa: S701  (Dockerfiles are no HTML; pages in Markdown have `finalize`)
+        finalize=finalize,
     )
+
+
+def render(templates: Path, name: str, **values: object) -> str:
+    """Render a template of the folder `templates`. Raises jinja2.UndefinedError for a name that is not among `values`."""
+    environment = _environment(templates, autoescape=False)  # text for docker, not HTML
     environment.filters |= {"shell": shlex.quote, "dockerfile": _dockerfile, "json": _json_list}
     return environment.get_template(name).render(**values)
 
@@ -51,26 +58,11 @@ def render_markdown(templates: Path, name: str, **values: object) -> str:
 
 @cache
 def _html(templates: Path) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=True,
-    )
+    return _environment(templates, autoescape=True)
 
 
 @cache
 def _markdown(templates: Path) -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701  (`finalize` escapes for Markdown)
-        finalize=markdown,
-    )
+    environment = _environment(templates, autoescape=False, finalize=markdown)
     environment.filters |= {"code": code, "code_cell": code_cell, "fence": fence}
     return environment

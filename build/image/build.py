@@ -20,9 +20,7 @@ from build.plan.model import ImagePlan
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
-_OF_THE_IMAGE_BEFORE = (
-    "image.json", "smoke.json", "help.json", "push.json", "report.md", "report.html", "junit.xml",
-)  # fmt: skip
+_OF_THE_IMAGE_BEFORE = ("image.json", "smoke.json", "help.json", "push.json")
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from build.doors import store
 from build.doors.bakefile import BakeTarget, bake_json
 from build.doors.effects import Builder, Reporter
 from build.doors.templates import render
+from build.image.model import megabytes
 from build.pin.model import PinnedImage
 
 __all__ = ["CompileCache", "KeptCache"]
@@ -49,7 +50,7 @@ class CompileCache:
             work = self._bake("keep", builder, ())
             (work / "out" / "ccache.tar").replace(self.file)
             kept = self._kept()
-            step.verdict(f"{kept.size / 1_000_000:.1f} MB")
+            step.verdict(megabytes(kept.size))
         store.discard(work)
         return kept
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from build.recipe.refs import Digest
 
-__all__ = ["BuiltImage", "Layer"]
+__all__ = ["BuiltImage", "Layer", "megabytes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +42,8 @@ class BuiltImage:
     """`hits` and `misses` of the compile cache in this build; none of either when no stage had to compile."""
     engine: dict[str, str]
     """Versions of what built it."""
+
+
+def megabytes(count: int, *, signed: bool = False) -> str:
+    """Say how big an image or a part of it is, in powers of a thousand as registries do."""
+    return f"{count / 1_000_000:{'+' if signed else ''}.1f} MB"

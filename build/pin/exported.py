@@ -8,13 +8,13 @@ from pathlib import Path
 from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.git import GitMirrors, TreeIndex
-from build.doors.gitobjects import EMPTY, LINK, Link, differences, read_folder
+from build.doors.gitobjects import EMPTY, LINK, FolderTree, Link, differences, read_folder
 from build.errors import WorkFailed
 from build.pin.model import PinnedSource
 from build.recipe.refs import Commit
 from build.recipe.words import shown
 
-__all__ = ["Exports", "Module", "served", "settle"]
+__all__ = ["Exports", "Module", "date", "served", "settle"]
 
 _SECOND_NS = 1_000_000_000
 
@@ -65,7 +65,8 @@ class Exports:
                 self._prove_written(part, pinned.tree, _unfetched(base, frozenset()), index.mirror, ())
                 base.discard()
             self._write(part, index, pinned, modules)
-            self._prove_written(part, pinned.patched_tree, pinned.links or (), index.mirror, modules)
+            found = self._prove_written(part, pinned.patched_tree, pinned.links, index.mirror, modules)
+            date(part, found)
             part.rename(folder)
 
     def prove(self, pinned: PinnedSource, wanted: Mapping[str, tuple[str, str]] | None) -> None:
@@ -75,7 +76,7 @@ class Exports:
             WorkFailed: a file was changed, added or removed.
         """
         folder = self.folder(pinned)
-        found = read_folder(folder, pinned.links or ())
+        found = read_folder(folder, pinned.links)
         if found.id != pinned.patched_tree:
             words = differences(wanted, found.entries) if wanted is not None else ""
             message = (
@@ -83,7 +84,7 @@ class Exports:
                 f"the pin says {pinned.patched_tree}{f' ({words})' if words else ''}"
             )
             raise WorkFailed(message, hint=f"delete {folder}; it is then exported again")
-        settle(folder)  # times, which are no part of a tree
+        date(folder, found)
 
     def _index(self, mirror: Path, tree: str) -> TreeIndex:
         index = self.mirrors.index(mirror, mirror / f"index.{os.getpid()}.inner")
@@ -105,10 +106,10 @@ class Exports:
 
     def _prove_written(
         self, part: Path, tree: str, links: tuple[Link, ...], mirror: Path, modules: tuple[Module, ...]
-    ) -> None:
+    ) -> FolderTree:
         found = read_folder(part, links)
         if found.id == tree:
-            return
+            return found
         trees = {link.path: link.tree for link in links}
         for path, commit, url in sorted(modules, reverse=True):
             prefix = f"{path}/"
@@ -127,23 +128,25 @@ def served(mirror: Path, what: str, found: str, wanted: str) -> WorkFailed:
 
 
 def settle(folder: Path) -> None:
-    """Give every file a mode that does not depend on the umask and a time that depends on its bytes alone.
+    """Give every file and folder a mode that does not depend on the umask."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            executable = path.is_dir() or bool(path.stat().st_mode & 0o100)
+            path.chmod(0o755 if executable else 0o644)
+
+
+def date(folder: Path, found: FolderTree) -> None:
+    """Give every file a time that depends on its bytes alone, by the name that it was `found` to have.
 
     BuildKit keeps what a build sent it and asks only for files whose size, mode or time are others, also when they come
     from another folder: under one constant time it would compile an older file of the same length. All these times are
     later than the epoch, to which layers are clamped.
     """
     for path in (folder, *folder.rglob("*")):
-        if path.is_symlink():
-            os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
-            continue
-        executable = path.is_dir() or bool(path.stat().st_mode & 0o100)
-        path.chmod(0o755 if executable else 0o644)
         time_ns = EPOCH * _SECOND_NS
-        if path.is_file():
-            digest = store.sha256_file(path)
-            time_ns += (1 + int(digest[:7], 16)) * _SECOND_NS + int(digest[7:14], 16)
-        os.utime(path, ns=(time_ns, time_ns))
+        if blob := found.blobs.get(path.relative_to(folder).as_posix()):
+            time_ns += (1 + int(blob[:7], 16)) * _SECOND_NS + int(blob[7:14], 16)
+        os.utime(path, ns=(time_ns, time_ns), follow_symlinks=False)
 
 
 def _unfetched(index: TreeIndex, fetched: frozenset[str], prefix: str = "") -> tuple[Link, ...]:

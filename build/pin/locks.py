@@ -23,7 +23,7 @@ class CudaLock:
     """Hash of the lock's requirements, comments left out."""
     wheels: tuple[tuple[str, str], ...]
     """Name and version."""
-    hashes: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    hashes: tuple[tuple[str, tuple[str, ...]], ...]
     """The SHA-256 of each wheel that may be taken, by name: one a platform."""
 
 

@@ -32,11 +32,11 @@ class PinnedSource:
     """Git tree id before patches."""
     patched_tree: str
     """Git tree id with all patches applied; names the export below the cache."""
+    links: tuple[Link, ...]
+    """What lies where the tree only names commits, submodules that are not fetched too."""
     archive_sha256: str = ""
     submodules: tuple[tuple[str, str], ...] = ()
     """Path and commit."""
-    links: tuple[Link, ...] | None = None
-    """What lies where the tree only names commits, submodules that are not fetched too; None in pins of earlier versions."""
     patches: tuple[PatchProof, ...] = ()
 
 

@@ -58,7 +58,9 @@ class Resolver:
         return Pin(recipe=recipe.name, inputs=inputs, source=source, toolchain=toolchain, base=base)
 
     def prove(self, recipe: Recipe, pin: Pin) -> None:
-        """Hold everything a build is about to read against its pin: a second at most, and only before real work.
+        """Hold what a build is about to read against its pin, but for the compile cache; only before real work.
+
+        A second; layers that were not hashed yet take longer, by the gigabyte.
 
         Raises:
             WorkFailed: something was changed after it was pinned; with both hashes.
@@ -70,8 +72,7 @@ class Resolver:
 
     def _still_there(self, recipe: Recipe, known: Pin) -> bool:
         return (
-            known.source.links is not None
-            and self.sources.folder(known.source).is_dir()
+            self.sources.folder(known.source).is_dir()
             and self.images.holds(
                 self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain), known.toolchain
             )

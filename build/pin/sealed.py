@@ -4,6 +4,7 @@ Index, manifest and configuration are hashed each time. Layers, gigabytes of the
 kernel notes of a file (size, both times, inode) says whether anybody has written to it. Its change time cannot be set back.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from build.doors.bakefile import layout_digest
 from build.errors import WorkFailed
 from build.recipe.refs import Digest
 
-__all__ = ["SEAL", "prove_layout"]
+__all__ = ["SEAL", "Seal", "prove_layout"]
 
 SEAL = "sealed.json"
 
@@ -77,21 +78,28 @@ def _noted(place: Path, path: Path) -> str:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise _changed(place, "it has no such blob", Digest(f"sha256:{path.name}")) from error
+        raise _gone(place, Digest(f"sha256:{path.name}")) from error
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
 
 
 def _proven(place: Path, digest: Digest) -> bytes:
     """Read a short blob, its hash proven."""
     path = _blob(place, digest)
-    _noted(place, path)
-    if (found := store.sha256_file(path)) != digest.hex:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise _gone(place, digest) from error
+    if (found := hashlib.sha256(data).hexdigest()) != digest.hex:
         raise _changed(place, f"a document has the bytes of sha256:{found}", digest)
-    return path.read_bytes()
+    return data
 
 
 def _blob(place: Path, digest: Digest) -> Path:
     return place / "layout" / "blobs" / "sha256" / digest.hex
+
+
+def _gone(place: Path, digest: Digest) -> WorkFailed:
+    return _changed(place, "it has no such blob", digest)
 
 
 def _changed(place: Path, what: str, wanted: Digest) -> WorkFailed:

@@ -59,7 +59,7 @@ class Sources:
                 mirror = self._mirrored(source)
                 return mirror, self.mirrors.tree(mirror, source.commit)
             case SdistSource():
-                scratch, tree, _ = self._unpacked(source)
+                scratch, tree, _ = self._known_archive(source) or self._unpacked(source)
                 return scratch, tree
 
     @property
@@ -148,7 +148,8 @@ class Sources:
             raise CommitMissing(message, hint="take the new one: nox -s pins -- samples") from error
 
     def _from_sdist(self, recipe: Recipe, wanted: SdistSource) -> PinnedSource:
-        scratch, tree, committed_at = self._unpacked(wanted)
+        known = self._known_archive(wanted)
+        scratch, tree, committed_at = known or self._unpacked(wanted)
         index, proofs = self._patched(scratch, tree, recipe.patches)
         pinned = PinnedSource(
             url=wanted.upstream,
@@ -160,28 +161,22 @@ class Sources:
             links=(),
             patches=proofs,
         )
-        if not self.folder(pinned).is_dir():
-            self._prove_unpacked(wanted, scratch, tree)
+        if known and not self.folder(pinned).is_dir():
+            # The archive's hash is the recipe's, the repository's names are not: it is asked again.
+            with fetch_archive(wanted, self.cache) as unpacked:
+                _must_be(tree, unpacked.folder, scratch, wanted)
         self.exports.write(index, pinned, ())
         index.discard()
         return pinned
 
-    def _prove_unpacked(self, wanted: SdistSource, scratch: Path, tree: str) -> None:
-        """Ask the archive again what it was unpacked to: its hash is the recipe's, the repository's names are not."""
-        with fetch_archive(wanted, self.cache) as unpacked:
-            found = read_folder(unpacked.folder, settled=False).id
-        if found != tree:
-            raise served(scratch, wanted.sdist, tree, found)
-
     def _unpacked(self, wanted: SdistSource) -> tuple[Path, str, str]:
         """Take a source archive as if it were a commit: its files become a tree in a repository of their own."""
         scratch = self.mirrors.mirror(f"sdist://{wanted.sdist}/{wanted.sha256}")
-        if known := self._known_archive(wanted):
-            return known
         with self.reporter.step(f"fetch {wanted.sdist}"), fetch_archive(wanted, self.cache) as unpacked:
             index = self.mirrors.index(scratch, scratch / f"index.{os.getpid()}")
             index.import_folder(unpacked.folder)
             tree, committed_at = index.write_tree(), unpacked.newest
+            _must_be(tree, unpacked.folder, scratch, wanted)
             store.write_text(scratch / _MARKER, f"{tree} {committed_at}")
         return scratch, tree, committed_at
 
@@ -232,3 +227,9 @@ class Sources:
             fault, hint = finding.message, finding.hint
         message = f"the submodule {shown(module.path)} of {base}: {fault}"
         raise WorkFailed(message, hint=f"{hint}; or say submodules: false")
+
+
+def _must_be(tree: str, folder: Path, scratch: Path, wanted: SdistSource) -> None:
+    """Hold an archive's files against the tree that its repository gives them."""
+    if (found := read_folder(folder, settled=False).id) != tree:
+        raise served(scratch, wanted.sdist, tree, found)

@@ -3,7 +3,7 @@
 from build.pin.model import Pin
 from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
 
-__all__ = ["labels"]
+__all__ = ["labelled_patches", "labels"]
 
 _OCI = "org.opencontainers.image"
 """https://github.com/opencontainers/image-spec/blob/main/annotations.md"""
@@ -39,6 +39,12 @@ def labels(recipe: Recipe, variant: str, pin: Pin) -> dict[str, str]:
         "ingot.patches": ";".join(f"{proof.file}@{proof.sha256[:12]}" for proof in pin.source.patches),
     }
     return {key: value for key, value in values.items() if value}
+
+
+def labelled_patches(label: str) -> tuple[tuple[str, str], ...]:
+    """Read file and beginning of the hash of each patch back out of the label `ingot.patches`."""
+    pairs = (item.rpartition("@") for item in label.split(";") if item)
+    return tuple((file, digest) for file, _, digest in pairs)
 
 
 def _source_url(recipe: Recipe) -> str:

@@ -22,7 +22,7 @@ def unpinned(recipe: Recipe, *, toolchain_lock: str, base_lock: str) -> Pin:
     """Return a pin that proves nothing, to render what depends on the tree alone. Its digests are zeros."""
     nothing = Digest("sha256:" + "0" * 64)
     commit = "" if isinstance(recipe.source, PackagesSource) else str(recipe.source.commit)
-    source = PinnedSource(url="", commit=commit, committed_at="", tree="", patched_tree="")
+    source = PinnedSource(url="", commit=commit, committed_at="", tree="", patched_tree="", links=())
     image = PinnedImage(lock=toolchain_lock, digest=nothing, origin="not resolved", packages=())
     return Pin(
         recipe=recipe.name, inputs="", source=source, toolchain=image, base=replace(image, lock=base_lock)

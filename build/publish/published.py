@@ -68,8 +68,15 @@ class Contents:
     """What a manifest names: all of it must be there before a tag may point at the image."""
 
     config: Digest
+    config_size: int
     layers: tuple[Digest, ...]
-    size: int
+    sizes: tuple[int, ...]
+    """Bytes of each layer as it is sent."""
+
+    @property
+    def size(self) -> int:
+        """Compressed bytes of all layers."""
+        return sum(self.sizes)
 
 
 def contents_of(manifest: Manifest) -> Contents:
@@ -78,11 +85,13 @@ def contents_of(manifest: Manifest) -> Contents:
     if "manifests" in document:
         message = "it lists several images and is none itself"
         raise MalformedError(message)
+    config = mapped(document.get("config"), "config")
     layers = [mapped(layer, "layers") for layer in items(document.get("layers"), "layers")]
     return Contents(
-        config=digest(mapped(document.get("config"), "config").get("digest"), "config.digest"),
+        config=digest(config.get("digest"), "config.digest"),
+        config_size=whole(config.get("size"), "config.size"),
         layers=tuple(digest(layer.get("digest"), "layers.digest") for layer in layers),
-        size=sum(whole(layer.get("size"), "layers.size") for layer in layers),
+        sizes=tuple(whole(layer.get("size"), "layers.size") for layer in layers),
     )
 
 

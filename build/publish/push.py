@@ -11,6 +11,7 @@ from pathlib import Path
 from build.doors.effects import Reporter, Step
 from build.errors import WorkFailed
 from build.image.layout import BrokenLayout, open_layout
+from build.image.model import megabytes
 from build.plan.model import ImagePlan
 from build.publish.model import Manifest, PushReceipt, Registry
 from build.publish.tags import move, put
@@ -22,6 +23,7 @@ __all__ = ["push"]
 
 _OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 """What a manifest is that does not say so itself."""
+_MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +138,7 @@ def _send_blobs(registry: Registry, repository: ImageRef, parcel: _Parcel, step:
             )
             sent += blob.size
         done += blob.size
-    step.verdict(f"{_megabytes(sent)} sent of {_megabytes(total)}")
+    step.verdict(f"{megabytes(sent)} sent of {megabytes(total)}")
 
 
 def _progress(step: Step, blob: _Blob, done: int, total: int) -> Callable[[int], None]:
@@ -145,12 +147,8 @@ def _progress(step: Step, blob: _Blob, done: int, total: int) -> Callable[[int],
 
     def on_bytes(count: int) -> None:
         nonlocal shown
-        if (count >> 20) != shown:
-            shown = count >> 20
-            step.update(f"{blob.what}, {_megabytes(done + count)} of {_megabytes(total)}")
+        if count // _MEGABYTE != shown:
+            shown = count // _MEGABYTE
+            step.update(f"{blob.what}, {megabytes(done + count)} of {megabytes(total)}")
 
     return on_bytes
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1_000_000:.1f} MB"

@@ -87,7 +87,8 @@ def plan_rollback(  # noqa: PLR0913  (a recipe, a variant, a target and the door
 ) -> Rollback:
     """Find the image before the current one, or `to`, a digest or an immutable tag, and prove it. Changes nothing.
 
-    Where the `last` rollback was cut short, and nobody has moved the tags since, the same image is meant again.
+    Where the `last` rollback was cut short, in this repository, and nobody has moved the tags since, the same image is meant
+    again.
 
     Raises:
         NothingSelected: the image, or one before the current, is not in the registry.
@@ -98,7 +99,8 @@ def plan_rollback(  # noqa: PLR0913  (a recipe, a variant, a target and the door
     there = history(recipe, namespace, registry, reporter)
     leading = _leading(recipe, variant)
     current = next((there.moving[tag] for tag in leading if tag in there.moving), None)
-    if not to and last and not last.done and current in {last.replaced, last.digest}:
+    cut_short = last and not last.done and last.repository == there.repository
+    if not to and last and cut_short and current in {last.replaced, last.digest}:
         reporter.note(f"completing the rollback to {last.tag} that was cut short")
         to = last.digest
     target = choose(there, variant, current, to)

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from build.doors.between import Between
-from build.image.model import Layer
+from build.image.model import Layer, megabytes
 from build.report.commands import compare_flags
 from build.report.difference import Area, Change, Difference, Kind
 from build.report.facts import ImageFacts, Kernels, Missing, SourceFacts
 from build.report.parts import Part, kind_of, pairs, share
 
-__all__ = ["compare", "megabytes"]
+__all__ = ["compare"]
 
 T = TypeVar("T")
 Pairs = tuple[tuple[str, str], ...]
@@ -46,11 +46,6 @@ def compare(left: ImageFacts, right: ImageFacts, *, log: Between | Missing | Non
         same=tuple(word for part in parts for word in part.same),
         unknown=tuple(word for part in parts for word in part.unknown),
     )
-
-
-def megabytes(count: int) -> str:
-    """Render bytes as people read them."""
-    return f"{count / 1_000_000:.1f} MB"
 
 
 def _both(left: T | Missing, right: T | Missing, what: str, comparing: Callable[[T, T], Part]) -> Part:
@@ -166,7 +161,7 @@ def _layers(left: tuple[Layer, ...], right: tuple[Layer, ...]) -> Part:
         return Part(changes=tuple(changes), same=(*same, f"size: {megabytes(sizes[0])}"))
     size = Change(
         area=Area.SIZE, name="compressed", kind=Kind.CHANGED, before=megabytes(sizes[0]),
-        after=f"{megabytes(sizes[1])} ({(sizes[1] - sizes[0]) / 1_000_000:+.1f} MB, {sizes[1] - sizes[0]:+d} bytes)",
+        after=f"{megabytes(sizes[1])} ({megabytes(sizes[1] - sizes[0], signed=True)}, {sizes[1] - sizes[0]:+d} bytes)",
     )  # fmt: skip
     return Part(changes=(*changes, size), same=same)
 

@@ -13,6 +13,7 @@ from build.doors import store
 from build.errors import BadRequest
 from build.image.model import BuiltImage, Layer
 from build.pin.model import Pin, PinnedSource
+from build.plan.labels import labelled_patches
 from build.plan.model import ImagePlan
 from build.report.detail import Detail
 from build.smoke.clihelp import HelpFlag, ImageHelp
@@ -21,6 +22,7 @@ from build.smoke.model import SmokeReport
 __all__ = ["ImageFacts", "Kernels", "Missing", "SourceFacts", "kernels_in", "labelled", "read_facts"]
 
 T = TypeVar("T")
+Told = TypeVar("Told", ImageHelp, SmokeReport)
 
 _OCI: Final = "org.opencontainers.image"
 _TOOLCHAIN: Final = (
@@ -130,7 +132,7 @@ def labelled(
     return ImageFacts(
         name=name,
         source=source if commit else Missing(reason=f"the image has no label {_OCI}.revision"),
-        patches=_labelled_patches(said.get("ingot.patches", "")) if ours else foreign,
+        patches=labelled_patches(said.get("ingot.patches", "")) if ours else foreign,
         toolchain=_toolchain(said) if ours else foreign,
         pinned=unpinned,
         flags=Missing(
@@ -179,12 +181,6 @@ def _toolchain(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple((name, labels[label]) for name, label in _TOOLCHAIN if label in labels)
 
 
-def _labelled_patches(text: str) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (file, print_) for file, _, print_ in (one.rpartition("@") for one in text.split(";") if one)
-    )
-
-
 def _pinned(pin: Pin) -> tuple[tuple[str, str], ...]:
     facts: list[tuple[str, str]] = []
     for what, image in (("toolchain", pin.toolchain), ("base", pin.base)):
@@ -194,25 +190,25 @@ def _pinned(pin: Pin) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def _flags(folder: Path, built: BuiltImage | Missing) -> tuple[HelpFlag, ...] | Missing:
+def _told_of(built: BuiltImage | Missing, path: Path, kind: type[Told], otherwise: str) -> Told | Missing:
+    """Read what smoke left of exactly this image."""
     if isinstance(built, Missing):
         return built
-    listed = _read(folder / "help.json", ImageHelp, "smoke has not read the image's help")
-    if isinstance(listed, Missing):
-        return listed
-    if listed.digest != built.digest:
-        return Missing(reason="help.json is of another image: smoke-test it again")
-    return listed.flags
+    found = _read(path, kind, otherwise)
+    if isinstance(found, Missing) or found.digest == built.digest:
+        return found
+    return Missing(reason=f"{path.name} is of another image: smoke-test it again")
+
+
+def _flags(folder: Path, built: BuiltImage | Missing) -> tuple[HelpFlag, ...] | Missing:
+    listed = _told_of(built, folder / "help.json", ImageHelp, "smoke has not read the image's help")
+    return listed if isinstance(listed, Missing) else listed.flags
 
 
 def _kernels(folder: Path, built: BuiltImage | Missing) -> tuple[Kernels, ...] | Missing:
-    if isinstance(built, Missing):
-        return built
-    report = _read(folder / "smoke.json", SmokeReport, "the image was not smoke-tested")
+    report = _told_of(built, folder / "smoke.json", SmokeReport, "the image was not smoke-tested")
     if isinstance(report, Missing):
         return report
-    if report.digest != built.digest:
-        return Missing(reason="smoke.json is of another image: smoke-test it again")
     return next(
         (kernels_in(check.detail) for check in report.checks if check.name == "gpu_code"),
         Missing(reason="smoke.json has no check gpu_code"),

@@ -9,10 +9,10 @@ from build.image.model import Layer
 from build.report.detail import Detail
 
 __all__ = [
+    "BigFile",
     "GpuRow",
     "LayerRow",
     "Library",
-    "Part",
     "VendorRow",
     "biggest",
     "drawn",
@@ -58,7 +58,7 @@ class LayerRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class BigFile:
     """One of the biggest files."""
 
     path: str
@@ -92,14 +92,14 @@ def layer_rows(layers: tuple[Layer, ...]) -> tuple[LayerRow, ...]:
     return tuple(rows)
 
 
-def biggest(layout: Detail, layers: tuple[LayerRow, ...]) -> tuple[Part, ...]:
+def biggest(layout: Detail, layers: tuple[LayerRow, ...]) -> tuple[BigFile, ...]:
     """Read the biggest files out of the evidence of the check `layout`."""
     found = [
         (one.text("path"), one.number("bytes"), one.number("layer")) for one in layout.children("largest")
     ]
     most = max((count for _, count, _ in found), default=0) or 1
     return tuple(
-        Part(
+        BigFile(
             path=path,
             bytes=count,
             layer=layers[number].what if 0 <= number < len(layers) else "",

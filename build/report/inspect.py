@@ -11,8 +11,9 @@ from typing import Protocol
 
 from build.doors.registry import Manifest, parse_reference
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import ImageConfig, MalformedError, items, json_document, mapping, parse_config
+from build.image.config import ImageConfig, MalformedError, json_document, parse_config
 from build.image.layout import open_layout
+from build.plan.labels import labelled_patches
 from build.publish.published import contents_of
 from build.recipe.naming import directory_name, tag_of
 from build.recipe.refs import Digest, ImageRef
@@ -134,18 +135,16 @@ class Inspector:
                 message = f"{ref} names the configuration {contents.config}, which is not in the registry"
                 raise WorkFailed(message, hint="it was only half pushed or half deleted: push it again")
             config = parse_config(json_document(data, "the configuration"))
-            listed = items(json_document(manifest.data, "the manifest").get("layers"), "layers")
-            sizes = [int(mapping(layer, "layers")["size"]) for layer in listed]
         except MalformedError as error:
             message = f"{ref} cannot be read: {error}"
             raise WorkFailed(
                 message, hint="it is no image for linux/amd64 as the OCI describes them"
             ) from error
         steps = [step.created_by for step in config.history if not step.empty_layer]
-        steps = steps if len(steps) == len(sizes) else [""] * len(sizes)
+        steps = steps if len(steps) == len(contents.layers) else [""] * len(contents.layers)
         layers = tuple(
             InspectedLayer(digest=digest, size=size, what=what)
-            for digest, size, what in zip(contents.layers, sizes, steps, strict=True)
+            for digest, size, what in zip(contents.layers, contents.sizes, steps, strict=True)
         )
         return self._told(name, config, layers, digest=manifest.digest, config_digest=contents.config)
 
@@ -223,5 +222,4 @@ def _halves(name: str) -> tuple[str, str]:
 
 
 def _patches(label: str) -> tuple[LabelledPatch, ...]:
-    pairs = (item.rpartition("@") for item in label.split(";") if item)
-    return tuple(LabelledPatch(file=file, sha256=digest) for file, _, digest in pairs)
+    return tuple(LabelledPatch(file=file, sha256=digest) for file, digest in labelled_patches(label))

@@ -11,10 +11,10 @@ from build.report.checks import CheckRow, Ended, check_rows, count
 from build.report.detail import Detail
 from build.report.difference import Area, Change, Difference
 from build.report.inside import (
+    BigFile,
     GpuRow,
     LayerRow,
     Library,
-    Part,
     VendorRow,
     biggest,
     gpu_rows,
@@ -122,7 +122,7 @@ class Page:
     injected: tuple[str, ...]
     size: int
     layers: tuple[LayerRow, ...]
-    biggest: tuple[Part, ...]
+    biggest: tuple[BigFile, ...]
     phases: tuple[PhaseRow, ...]
     before: BuildTimes | None
     """The build before this one."""

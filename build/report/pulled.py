@@ -11,8 +11,10 @@ from build.doors import store
 from build.doors.effects import Reporter, Step
 from build.doors.registry import Manifest
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import MalformedError, digest, items, json_document, mapping, whole
+from build.image.config import MalformedError, digest, items, json_document, mapping
 from build.image.layout import BrokenLayout, Layout, open_layout
+from build.image.model import megabytes
+from build.publish.published import contents_of
 from build.recipe.refs import Digest, ImageRef
 
 __all__ = ["BlobSource", "Manifests", "PulledImage", "image_manifest", "pull"]
@@ -135,7 +137,7 @@ def _fetch(
                 registry.save_blob(ref, name, size, blobs / name.hex, on_bytes=_progress(step, done, total))
             done += size
         _write_index(part, manifest)
-        step.verdict(f"{total / 1_000_000:.1f} MB")
+        step.verdict(megabytes(total))
     part.rename(final)
     return open_layout(final)
 
@@ -143,15 +145,14 @@ def _fetch(
 def _blobs(ref: ImageRef, manifest: Manifest) -> tuple[tuple[Digest, int], ...]:
     """List configuration and layers, each once."""
     with _understood(ref):
-        document = json_document(manifest.data, str(ref))
-        entries = (document.get("config"), *items(document.get("layers"), "layers"))
-        listed = (mapping(entry, "the manifest's blobs") for entry in entries)
-        found = {digest(one.get("digest"), "digest"): whole(one.get("size"), "size") for one in listed}
-    return tuple(found.items())
+        found = contents_of(manifest)
+    return tuple(
+        {found.config: found.config_size, **dict(zip(found.layers, found.sizes, strict=True))}.items()
+    )
 
 
 def _progress(step: Step, done: int, total: int) -> Callable[[int], None]:
-    return lambda count: step.update(f"{(done + count) >> 20} of {total >> 20} MiB")
+    return lambda count: step.update(f"{megabytes(done + count)} of {megabytes(total)}")
 
 
 def _write_index(layout: Path, manifest: Manifest) -> None:

@@ -23,12 +23,14 @@ def add(verbs: Verbs) -> None:
     matrix.add_argument("--variants", action="store_true", help="a job for each variant too")
     matrix.add_argument("--watched", action="store_true", help="only recipes whose upstream is followed")
     matrix.set_defaults(json=True)
-    overdue = verbs.add_for_recipes(
+    overdue = verbs.add(
         "overdue",
         _overdue,
         "fail where the runs of a recipe have not succeeded for too long",
         detail="Asks the branch ingot-state, where rebuild writes it down.",
     )
+    overdue.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
+    overdue.set_defaults(variant="")
     where = overdue.add_mutually_exclusive_group()
     text = "git remote whose branch is asked; without it this clone's is"
     where.add_argument("--remote", default="", metavar="NAME", help=text)

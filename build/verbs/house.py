@@ -12,12 +12,19 @@ __all__ = ["add"]
 
 def add(verbs: Verbs) -> None:
     """Add what a person needs beside the road."""
-    pins = verbs.add("pins", _pins, "refresh the committed locks")
+    pins = verbs.add(
+        "pins",
+        _pins,
+        "refresh the committed locks",
+        detail="A CUDA version is recipes/toolchains/cuda-<version>.txt, the wheels of its toolchain; one that is new begins a "
+        "lock. `debian` is recipes/toolchains/debian.json, the digest of the base; `python` is requirements.txt, Ingot's own "
+        "packages; `samples` are the commits of the sample forks, in their recipes.",
+    )
     pins.add_argument(
         "locks",
         nargs="*",
         metavar="LOCK",
-        help="CUDA versions (13.0), `python`, `debian`, `samples`; none: all",
+        help="CUDA versions (13.0), `python`, `debian`, `samples`; none: all that there are",
     )
     new = verbs.add(
         "new",

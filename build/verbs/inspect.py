@@ -33,21 +33,27 @@ def _inspect(arguments: argparse.Namespace, settings: Settings, console: Console
     from build.wiring import Wiring
 
     wiring = Wiring(settings=settings, reporter=console)
-    inspector = Inspector(out=settings.out, recipes=_pinned(settings), registry=lambda: wiring.registry)
+    inspector = Inspector(
+        out=settings.out, recipes=_pinned(settings, console), registry=lambda: wiring.registry
+    )
     found = inspector.inspect(arguments.ref)
     _show(found, console)
     return found
 
 
-def _pinned(settings: Settings) -> dict[str, str]:
-    """Name the recipes of the tree. One that cannot be read keeps nobody from looking at an image."""
+def _pinned(settings: Settings, console: Reporter) -> dict[str, str]:
+    """Name the recipes of the tree and what they pin. One that cannot be read keeps nobody from looking at an image."""
     from build.recipe.check import check
     from build.recipe.model import PackagesSource
 
     names = {path.stem: "" for path in (settings.root / "recipes").glob("*.yaml")}
     try:
         recipes = check(settings.root)
-    except IngotError:
+    except IngotError as error:
+        console.warning(
+            f"which commits are pinned is not known: {error.message}; `python -m build check` names them. The commands "
+            "to make the image again therefore begin with the commit's own checkout"
+        )
         return names
     sources = ((recipe.name, recipe.source) for recipe in recipes)
     return names | {
@@ -56,13 +62,15 @@ def _pinned(settings: Settings) -> dict[str, str]:
 
 
 def _show(image: "Inspected", console: Reporter) -> None:
+    from build.image.model import megabytes
+
     rows = (
         ("digest", image.digest),
         ("recipe", image.recipe + (f", variant {image.variant}" if image.variant else "")),
         ("version", image.version),
         ("upstream", image.source),
         ("commit", image.commit),
-        ("of", image.created),
+        ("commit date", image.created),
         ("patches", ", ".join(f"{patch.file} ({patch.sha256})" for patch in image.patches)),
         ("CUDA", image.cuda),
         ("architectures", " ".join(image.architectures)),
@@ -70,12 +78,10 @@ def _show(image: "Inspected", console: Reporter) -> None:
         ("base", image.base_digest),
         ("fingerprint", image.fingerprint),
         ("immutable tag", image.tag),
-        ("size", f"{image.size / 1_000_000:.1f} MB in {len(image.layers)} layers, {image.platform}"),
+        ("size", f"{megabytes(image.size)} in {len(image.layers)} layers, {image.platform}"),
     )  # fmt: skip
     console.summary(image.name, ("what", "says"), tuple((what, says) for what, says in rows if says))
-    layers = tuple(
-        (layer.digest[:19], f"{layer.size / 1_000_000:.1f} MB", layer.what) for layer in image.layers
-    )
+    layers = tuple((layer.digest[:19], megabytes(layer.size), layer.what) for layer in image.layers)
     console.summary("layers", ("digest", "size", "made by"), layers)
     if not image.ours:
         console.warning(f"{image.name} has none of Ingot's labels: who made it, and of what, it does not say")

@@ -2,17 +2,21 @@
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from build.doors.console import Console
 from build.doors.effects import Reporter
 from build.errors import BadRequest, NothingSelected
 from build.settings import Namespace, Settings
+from build.several import each
 from build.verbs.group import Verbs, selected
 
 if TYPE_CHECKING:
+    from build.onward import Onward
     from build.publish.history import History
     from build.publish.rollback import RollbackReceipt
+    from build.recipe.model import Recipe
 
 __all__ = ["add"]
 
@@ -23,7 +27,8 @@ def add(verbs: Verbs) -> None:
         "history",
         _history,
         "show what the registry holds of recipes, newest first",
-        detail="Every immutable tag with digest, upstream commit, fingerprint, and the moving tags that point at it.",
+        detail="Every immutable tag with the moving tags that point at it, digest, upstream commit and its date, size. --json "
+        "has the fingerprint too.",
     )
     back = verbs.add(
         "rollback",
@@ -38,78 +43,66 @@ def add(verbs: Verbs) -> None:
     back.add_argument("--dry-run", action="store_true", help="say what would move, and move nothing")
 
 
-def _namespace(settings: Settings) -> Namespace:
-    if settings.registry is None:
-        message = "INGOT_REGISTRY is not set: no registry to ask"
-        raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
-    return settings.registry
-
-
 def _history(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.publish.history import history
-    from build.wiring import Wiring
+    from build.onward import Onward
 
-    namespace = _namespace(settings)
-    registry = Wiring(settings=settings, reporter=console).registry
-    found = []
-    for recipe in selected(arguments, settings):
-        one = history(recipe, namespace, registry, console)
-        if arguments.variant:
-            one = replace(
-                one, images=tuple(image for image in one.images if image.variant == arguments.variant)
-            )
-        if one.images:
-            _show_history(one, console)
-            found.append(one)
-            continue
-        message = f"{recipe.name} is not in the registry: {one.repository} holds no image of it"
-        if recipe.name in arguments.recipes:
-            raise NothingSelected(message, hint=f"`nox -s push -- {recipe.name}` puts one there")
-        console.note(message)
+    onward = Onward(settings=settings, reporter=console)
+    namespace = onward.namespace("no registry to ask")
+    recipes = selected(arguments, settings)
+    calls = ((recipe.name, partial(_there, recipe, arguments, onward, namespace)) for recipe in recipes)
+    found = [one for one in each(calls, console) if one.images]
     if not found:
         message = f"{namespace} holds no image of these recipes"
         raise NothingSelected(message, hint="`nox -s push` puts them there")
     return found
 
 
+def _there(
+    recipe: "Recipe", arguments: argparse.Namespace, onward: "Onward", namespace: Namespace
+) -> "History":
+    """Ask for one recipe. Where it was named, that there is nothing of it is an error."""
+    from build.publish.history import history
+
+    found = history(recipe, namespace, onward.registry, onward.reporter)
+    if arguments.variant:
+        images = tuple(image for image in found.images if image.variant == arguments.variant)
+        found = replace(found, images=images)
+    if found.images:
+        _show_history(found, onward.reporter)
+        return found
+    message = f"not in the registry: {found.repository} holds no image of it"
+    if recipe.name in arguments.recipes:
+        raise NothingSelected(message, hint=f"`nox -s push -- {recipe.name}` puts one there")
+    onward.reporter.note(f"{recipe.name}: {message}")
+    return found
+
+
 def _show_history(there: "History", console: Reporter) -> None:
+    from build.image.model import megabytes
+
     rows = tuple(
         (
             image.tag, " ".join(image.moving_tags), _short(image.digest), image.commit[:12], image.created[:10],
-            f"{image.size / 1_000_000:.1f} MB",
+            megabytes(image.size),
         )
         for image in there.images
     )  # fmt: skip
-    header = ("tag", "moving tags", "digest", "commit", "of", "size")
+    header = ("tag", "moving tags", "digest", "commit", "commit date", "size")
     console.summary(f"{there.recipe} in {there.repository}, newest first", header, rows)
     for one in there.passed_over:
         console.note(f"{there.repository}:{one.tag} is passed over: {one.reason}")
 
 
 def _rollback(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.doors import store
-    from build.publish.rollback import RollbackReceipt, carry_out, plan_rollback
-    from build.recipe.naming import directory_name
-    from build.wiring import Wiring
+    from build.onward import Onward
 
-    namespace = _namespace(settings)
     recipes = selected(arguments, settings)
     if len(recipes) != 1:
         message = f"'{arguments.recipes[0]}' means {len(recipes)} recipes: a rollback is of one"
         raise BadRequest(message, hint="name the recipe")
-    out = settings.out / directory_name(recipes[0].name, arguments.variant)
-    registry = Wiring(settings=settings, reporter=console).registry
-    record = out / "rollback.json"
-    with store.locked(out / ".lock"):
-        plan = plan_rollback(
-            recipes[0], arguments.variant, namespace, registry, console,
-            to=arguments.to, last=store.read_known(record, RollbackReceipt),
-        )  # fmt: skip
-        receipt = plan.planned
-        if not arguments.dry_run:
-            store.write_artifact(record, receipt)
-            receipt = carry_out(plan, registry, console)
-            store.write_artifact(record, receipt)
+    receipt = Onward(settings=settings, reporter=console).rollback(
+        recipes[0], arguments.variant, to=arguments.to, dry_run=arguments.dry_run
+    )
     _show_rollback(receipt, console)
     return receipt
 

@@ -122,8 +122,9 @@ class _Stations:
         self._settings, self._console = settings, console
 
     def resolve(self, work: "Work") -> None:
+        """Pin and plan all; each is held against its pin when it is about to be built."""
         for variant in self._variants(work):
-            self._road(work).resolve(work.recipe, variant)
+            self._road(work).plan(work.recipe, variant)
 
     def build(self, work: "Work") -> None:
         for variant in self._variants(work):

@@ -29,5 +29,5 @@ def _report(arguments: argparse.Namespace, settings: Settings, console: Console)
         ((name, partial(road.report, name)) for name in finished(arguments, settings, "image.json")), console
     )
     for one in written:
-        console.note(f"{one.name}: {one.standing}, {one.page}")
+        console.note(f"{one.name}: {one.standing}")
     return written

@@ -11,6 +11,11 @@ from build.verbs.group import Verbs, finished, positive, selected
 
 __all__ = ["add"]
 
+_SEVERAL = (
+    "Several are built side by side by one BuildKit, which makes equal stages once; the one that took longest before "
+    "begins first, and compilers wait for a free slot of the machine. A failure does not stop the others."
+)
+
 
 def add(verbs: Verbs) -> None:
     """Add the stations of the road, in its order."""
@@ -32,15 +37,15 @@ def add(verbs: Verbs) -> None:
         "prove the pin: source, patches, toolchain and base",
     )
     verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
-    for name in ("image", "build"):
-        text = "make images and smoke-test them; does nothing for what is done already"
-        one = verbs.add_for_recipes(
-            name,
-            _image,
-            text,
-            detail="Several are built side by side by one BuildKit, which makes equal stages once; the one that took longest "
-            "before begins first, and compilers wait for a free slot of the machine. A failure does not stop the others.",
-        )
+    text = "make images and smoke-test them; does nothing for what is done already"
+    for name, detail in (
+        ("image", "The station by its own name; `build` is the same."),
+        (
+            "build",
+            "Resolves and plans before; `push` comes after. The same as `image`, by the name that people type.",
+        ),
+    ):
+        one = verbs.add_for_recipes(name, _image, text, detail=f"{detail} {_SEVERAL}")
         one.add_argument(
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
         )

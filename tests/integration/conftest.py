@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -151,7 +152,9 @@ def good(
     loopback: registry.RegistryServer,
 ) -> Checkout:
     """The sample, built, smoke-tested and pushed once."""
-    made = make_checkout(tmp_path_factory.mktemp("good") / "good", settings, engine, loopback)
+    # A name of its own: what another run has pushed to the same registry is no part of this one's history.
+    root = tmp_path_factory.mktemp("good") / f"good-{secrets.token_hex(4)}"
+    made = make_checkout(root, settings, engine, loopback)
     built = made.run("image", "minifork")
     assert built.code == 0, built.err
     pushed = made.run("push", "minifork")

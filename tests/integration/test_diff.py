@@ -35,9 +35,10 @@ def changed(
     made = make_checkout(
         root, *(request.getfixturevalue(name) for name in ("settings", "engine", "loopback"))
     )
-    for words in (("image", "minifork"), ("push", "minifork")):
-        ran = made.run(*words)
-        assert ran.code == 0, ran.err
+    # Of the same tree it is the same image; only where it is pushed to is another place.
+    shutil.copytree(good.out, made.out, ignore=shutil.ignore_patterns("published", "push.json"))
+    ran = made.run("push", "minifork")
+    assert ran.code == 0, ran.err
     made.edit(ARGS, '{ { "--load-delay-ms" }', '{ { "--wait-ms" }')
     made.edit(ARGS, '"none,draft-mini,ngram"', '"none,draft-mini"')
     made.edit(ARGS, ' && type != "ngram"', "")
@@ -81,7 +82,7 @@ def test_what_changed_since_the_last_push(changed: Checkout) -> None:
         "fingerprint",
         "revision",
     }
-    assert "kernels: all 1 libraries" in difference["same"]
+    assert "kernels: all 1 library" in difference["same"]
     assert "patches: all 1" in difference["same"]
     assert [words.partition(":")[0] for words in difference["unknown"]] == ["upstream log"]
 
@@ -90,7 +91,7 @@ def test_people_read_it_too(changed: Checkout) -> None:
     ran = changed.run("diff", "published", "minifork")
     assert (ran.code, ran.out) == (0, "")
     assert "--load-delay-ms" in ran.err
-    assert "same: kernels: all 1 libraries" in ran.err
+    assert "same: kernels: all 1 library" in ran.err
     assert "not compared: upstream log" in ran.err
 
 
@@ -116,7 +117,7 @@ def test_images_in_a_registry(good: Checkout, changed: Checkout, checkout: Check
     assert changes(difference, "kernels", "patches", "toolchain") == []
     assert [name for name, *_ in changes(difference, "layers")] == ["COPY /collect/server/ /app/ # buildkit"]
     assert [name for name, *_ in changes(difference, "upstream")] == ["commit"]
-    assert "kernels: all 1 libraries" in difference["same"]
+    assert "kernels: all 1 library" in difference["same"]
     unknown = {words.partition(":")[0]: words for words in difference["unknown"]}
     assert set(unknown) == {"flags", "locks and packages", "upstream log"}
     assert "an image tells its flags only when it is run" in unknown["flags"]

@@ -1,5 +1,6 @@
 """Images with several faults at once, each really built, each fault named by the check that is there for it."""
 
+import shutil
 from dataclasses import dataclass
 
 import pytest
@@ -144,8 +145,7 @@ def test_each_fault_is_named_by_its_check(
 
 
 def test_a_layer_that_was_cut_short_is_found_without_an_engine(good: Checkout, checkout: Checkout) -> None:
-    built = checkout.run("image", "minifork")
-    assert built.code == 0, built.err
+    shutil.copytree(good.out, checkout.out, ignore=shutil.ignore_patterns("published", "push.json"))
     largest = max(checkout.artifact("image")["layers"], key=lambda layer: int(layer["size"]))
     blob = checkout.out / "minifork" / "image" / "blobs" / largest["digest"].replace(":", "/")
     nowhere = f"unix://{checkout.root}/no-such.sock"

@@ -82,10 +82,14 @@ def test_a_rollback_that_was_killed_is_completed(published: Checkout) -> None:
 
 
 def test_not_there_and_not_reached_are_different_answers(published: Checkout) -> None:
-    for words in (("history", "minifork"), ("rollback", "minifork")):
+    for verb, said in (
+        ("history", "minifork: not in the registry"),
+        ("rollback", "minifork is not in the registry"),
+    ):
+        words = (verb, "minifork")
         nothing = published.run(*words, INGOT_REGISTRY=f"{published.env['INGOT_REGISTRY']}/nobody")
         assert nothing.code == 3, nothing.err
-        assert "minifork is not in the registry" in " ".join(nothing.err.split())
+        assert said in " ".join(nothing.err.split())
         lost = published.run(*words, INGOT_REGISTRY="127.0.0.1:1/team")
         assert lost.code == 4, lost.err
         assert "127.0.0.1:1 cannot be reached: Connection refused" in " ".join(lost.err.split())
@@ -95,7 +99,13 @@ def test_not_there_and_not_reached_are_different_answers(published: Checkout) ->
 def test_recipes_that_are_not_there_do_not_hide_those_that_are(published: Checkout) -> None:
     ran = published.run("history", "--json")
     assert [one["recipe"] for one in answer(ran)] == ["minifork"]
-    assert "llama-cpp is not in the registry" in " ".join(ran.err.split())
+    assert "llama-cpp: not in the registry" in " ".join(ran.err.split())
+    ran = published.run("history", "minifork", "llama-cpp", "--json")
+    assert ran.code == 3
+    assert [one["recipe"] for one in json.loads(ran.out)["done"]] == ["minifork"]
+    assert f"minifork in {published.env['INGOT_REGISTRY']}/minifork, newest first" in " ".join(
+        ran.err.split()
+    )
 
 
 def test_a_wrong_target_is_refused_and_nothing_moves(published: Checkout) -> None:

@@ -9,11 +9,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from build.report.write import FILES
 from tests.integration.conftest import Checkout
 
 pytestmark = pytest.mark.engine
-
-FILES = ("report.md", "report.html", "junit.xml")
 
 
 @pytest.fixture

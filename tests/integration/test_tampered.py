@@ -9,7 +9,8 @@ import pytest
 from build.doors.bakefile import BakeTarget, bake_json
 from build.doors.buildx import Buildx
 from build.doors.effects import EngineHandle
-from build.pin.exported import settle
+from build.doors.gitobjects import read_folder
+from build.pin.exported import date
 from build.settings import Settings
 from tests.integration.conftest import Checkout
 
@@ -45,6 +46,17 @@ def test_an_export_that_was_edited_is_not_built(checkout: Checkout, settings: Se
     shutil.rmtree(export)
 
 
+def test_a_pin_of_an_earlier_version_is_proven_anew(checkout: Checkout) -> None:
+    assert checkout.run("resolve", "minifork").code == 0
+    path = checkout.out / "minifork" / "pin.json"
+    whole = path.read_bytes()
+    pin = json.loads(whole)
+    del pin["source"]["links"]
+    path.write_text(json.dumps(pin))
+    assert checkout.run("resolve", "minifork").code == 0
+    assert path.read_bytes() == whole
+
+
 def test_another_source_of_the_same_length_is_another_image(engine: EngineHandle, tmp_path: Path) -> None:
     """BuildKit compares size and time of what it was sent before, whichever folder it came from."""
     (tmp_path / "context").mkdir()
@@ -54,7 +66,7 @@ def test_another_source_of_the_same_length_is_another_image(engine: EngineHandle
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "f").write_text(f"{tmp_path} {number % 2}")
-        settle(folder)
+        date(folder, read_folder(folder))
         target = BakeTarget(
             name="x",
             context="context",

@@ -7,6 +7,8 @@ import pytest
 
 from build import cli
 from build.settings import SETTINGS
+from build.smoke.running import suite as running
+from build.smoke.static import suite as static
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -26,6 +28,13 @@ def test_every_session_exists(command: str) -> None:
     recipes = {path.stem for path in (Path(__file__).resolve().parents[2] / "recipes").glob("*.yaml")}
     recipes |= set(re.findall(r"--name ([a-z0-9-]+)", README))
     assert f"def {command}(" in noxfile or command.removeprefix("build-") in recipes
+
+
+def test_what_smoke_proves_names_every_check_once() -> None:
+    section = README.partition("## What smoke proves\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE)[1:]
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert sorted(named) == sorted((*static.PROTECTS, *running.PROTECTS))
 
 
 def test_every_verb_is_explained(capsys: pytest.CaptureFixture[str]) -> None:

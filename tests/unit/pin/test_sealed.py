@@ -13,7 +13,7 @@ from build.doors.bakefile import layout_digest
 from build.errors import WorkFailed
 from build.image.layout import open_layout
 from build.pin.model import PinnedImage
-from build.pin.sealed import SEAL, prove_layout
+from build.pin.sealed import SEAL, Seal, prove_layout
 from build.recipe.refs import Digest
 from tests.layouts import listed, rewrite_index, write_layout
 from tests.unit.pin.test_images import DEBIAN, store_of
@@ -112,20 +112,33 @@ def test_layers_are_hashed_once(place: Path) -> None:
     assert hashed[2:] == [second["digest"]], "it was touched, and is right"
 
 
-def test_what_was_written_a_moment_ago_is_not_sealed(place: Path) -> None:
-    wanted = digest_of(place)
-    (layer, *_) = json.loads(blob(place, wanted).read_bytes())["layers"]
-    blob(place, layer["digest"]).touch()
-    prove_layout(place, wanted)
-    seal = place / SEAL
-    assert not seal.exists() or layer["digest"][7:] not in seal.read_text()
+@pytest.mark.parametrize(("later_ns", "sealed"), [(1_999_999_999, 0), (2_000_000_000, 1)])
+def test_what_was_written_a_moment_ago_is_not_sealed(place: Path, later_ns: int, sealed: int) -> None:
+    """It may be written again under the same time: each layer is noted when its own last change is long enough ago."""
+    image = open_layout(place / "layout")
+    first, second = (blob(place, layer.digest) for layer in image.layers)
+    status = second.stat()
+    now_ns = max(status.st_mtime_ns, status.st_ctime_ns) + later_ns
+    os.utime(first, ns=(0, now_ns + 1))
+    prove_layout(place, image.digest, clock=lambda: now_ns)
+    noted = store.read_known(place / SEAL, Seal)
+    assert (noted.layers.keys() if noted else set()) == ({second.name} if sealed else set())
 
 
 def test_a_copied_cache_is_hashed_again_and_is_right(place: Path, tmp_path: Path) -> None:
-    wanted = digest_of(place)
-    prove_layout(place, wanted)
-    shutil.copytree(place, tmp_path / "copy")
-    prove_layout(tmp_path / "copy", wanted)
+    wanted, hashed = digest_of(place), list[str]()
+
+    def counting(path: Path) -> str:
+        hashed.append(path.name)
+        return store.sha256_file(path)
+
+    prove_layout(place, wanted, clock=later)
+    copy = shutil.copytree(place, tmp_path / "copy")
+    assert (copy / SEAL).read_bytes() == (place / SEAL).read_bytes()
+    prove_layout(copy, wanted, sha256=counting, clock=later)
+    assert hashed == [layer.digest.hex for layer in open_layout(copy / "layout").layers]
+    prove_layout(copy, wanted, sha256=counting, clock=later)
+    assert len(hashed) == 2, "the copy has a seal of its own now"
 
 
 def test_the_store_proves_and_finds_by_the_same_place(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from build.doors.bakefile import EPOCH
 from build.doors.git import CommitMissing
+from build.doors.gitobjects import read_folder
 from build.errors import Unreachable, WorkFailed
-from build.pin.exported import settle
+from build.pin.exported import date, settle
 from build.pin.patches import PatchRefused
 from build.recipe.model import GitSource, Recipe
 from build.recipe.refs import Commit
@@ -255,12 +256,12 @@ def test_times_are_those_of_the_bytes(tmp_path: Path) -> None:
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "f").write_text(text)
-        settle(folder)
+        date(folder, read_folder(folder))
         times.append((folder / "f").stat().st_mtime_ns)
     assert times[0] == times[2] != times[1]
 
 
-def test_settle_touches_links_and_not_what_they_lead_to(tmp_path: Path) -> None:
+def test_settle_and_date_touch_links_and_not_what_they_lead_to(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir(mode=0o700)
     (outside / "file").touch(mode=0o600)
@@ -269,6 +270,7 @@ def test_settle_touches_links_and_not_what_they_lead_to(tmp_path: Path) -> None:
     (folder / "link").symlink_to(outside)
     (folder / "dead").symlink_to("nowhere")
     settle(folder)
+    date(folder, read_folder(folder))
     assert (folder / "link").lstat().st_mtime == EPOCH
     assert (outside / "file").stat().st_mode & 0o777 == 0o600
     assert outside.stat().st_mtime != EPOCH

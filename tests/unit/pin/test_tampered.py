@@ -103,7 +103,7 @@ TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "writable": (lambda folder: (folder / "README.md").chmod(0o666), "changed: README.md"),
     "a link to elsewhere": (relink, "changed: link"),
     "an empty folder": (lambda folder: (folder / "include").mkdir(mode=0o755), "added: include/"),
-    "a closed folder": (lambda folder: (folder / "zz").chmod(0o700), "added: zz/"),
+    "a closed folder": (lambda folder: (folder / "zz").chmod(0o700), "changed: zz/"),
     "a pipe": (lambda folder: os.mkfifo(folder / "pipe"), "added: pipe"),
 }
 
@@ -148,6 +148,9 @@ def test_an_export_is_proven_without_its_mirror(tmp_path: Path) -> None:
 def test_many_changes_are_counted() -> None:
     wanted = {f"f{number}": ("100644", "a") for number in range(8)}
     assert differences(wanted, {}) == "removed: f0, f1, f2, f3, f4, 3 more"
+    assert differences(
+        {"a/b/c": ("100644", "a")}, {"a/b/c": ("100644", "a"), "a/": ("40700", ""), "x/": ("40000", "")}
+    ) == ("changed: a/; added: x/")
     assert differences(wanted, {**wanted, "f0": ("100755", "a"), "x": ("", "")}) == "changed: f0; added: x"
 
 

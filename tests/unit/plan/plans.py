@@ -57,7 +57,7 @@ PIN = Pin(
     inputs="i",
     source=PinnedSource(
         url="https://git.example.org/mini.git", commit=COMMIT, committed_at="2026-03-01T10:00:00Z",
-        tree="1" * 40, patched_tree="2" * 40, submodules=(("vendor/x", "3" * 40),),
+        tree="1" * 40, patched_tree="2" * 40, submodules=(("vendor/x", "3" * 40),), links=(),
         patches=(PatchProof(file="mini/0001-a.patch", sha256="4" * 64, verdict="clean", touches=("a.cpp",)),),
     ),
     toolchain=PinnedImage(lock="5" * 64, digest=Digest(f"sha256:{'6' * 64}"), origin="registry: x", packages=("g++=12",)),

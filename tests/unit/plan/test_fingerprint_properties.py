@@ -112,7 +112,7 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
     "pin.recipe": WORD,
     "pin.inputs": SHA256,
     "pin.source.url": WORD,
-    "pin.source.links": st.none() | st.just(()),
+    "pin.source.links": st.just(()),
     "pin.toolchain.digest": SHA256.map(lambda hexed: Digest(f"sha256:{hexed}")),
     "pin.toolchain.origin": TEXT,
     "pin.toolchain.packages": WORDS,

@@ -43,7 +43,7 @@ def make_pushable(path: Path, *contents: bytes, fingerprint: str = FINGERPRINT) 
 
 def make_plan(*moving: str) -> ImagePlan:
     pinned = PinnedImage(lock="0", digest=Digest(f"sha256:{'0' * 64}"), origin="registry: x", packages=())
-    source = PinnedSource(url="u", commit="c", committed_at="", tree="t", patched_tree="t")
+    source = PinnedSource(url="u", commit="c", committed_at="", tree="t", patched_tree="t", links=())
     recipe = Recipe(
         name="mini", title="Mini", family=Family.LLAMA_CPP, image=Image(repository="minifork"),
         source=GitSource(repo="https://example.org/x", commit=Commit("a" * 40), version="1.0"),

@@ -151,6 +151,10 @@ def put(registry: FakeRegistry, tag: str, document: object, media_type: str = "a
         ),
         (
             {"config": {"digest": f"sha256:{'1' * 64}"}, "layers": []},
+            "config.size is not a size",
+        ),
+        (
+            {"config": {"digest": f"sha256:{'1' * 64}", "size": 1}, "layers": []},
             f"its configuration sha256:{'1' * 64} is not in the registry",
         ),
     ],

@@ -315,3 +315,12 @@ def test_a_rollback_that_is_done_or_overtaken_is_not_completed(
     newer = Upstream(number=4)
     publish(registry, NAMESPACE, tmp_path, newer)
     assert back(registry, last=cut).tag == tag(THREE), "somebody has pushed since"
+
+
+def test_a_record_of_another_registry_does_not_steer(registry: FakeRegistry, tmp_path: Path) -> None:
+    cut = replace(back(registry), done=False)
+    elsewhere = replace(cut, repository="other.example.org/team/minifork")
+    assert back(registry, last=elsewhere).tag == tag(ONE), "here nothing was cut short"
+    publish(registry, NAMESPACE, tmp_path, THREE)
+    back(registry)
+    assert back(registry, last=cut).tag == tag(TWO), "here it was"

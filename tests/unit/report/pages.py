@@ -111,6 +111,7 @@ PIN = Pin(
         committed_at="2026-05-13T10:00:00Z",
         tree="1" * 40,
         patched_tree="2" * 40,
+        links=(),
         patches=(
             PatchProof(
                 file="beellama/0001-keep-the-draft-cache.patch", sha256="9a2ac38f7aec" + "0" * 52, verdict="clean",

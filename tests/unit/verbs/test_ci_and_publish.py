@@ -93,6 +93,13 @@ def test_runs_that_stopped_end_with_1(capsys: pytest.CaptureFixture[str], tmp_pa
     assert main(["overdue", "minifork", "--state", state, "--days", "6"]) == 0
 
 
+def test_a_run_is_of_all_variants_so_none_is_asked_about(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["overdue", "--variant", "sm89"])
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --variant" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("verb", ["history", "rollback", "matrix", "overdue", "ccache"])
 def test_the_help_of_a_verb_teaches(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

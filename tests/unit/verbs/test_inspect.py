@@ -1,12 +1,16 @@
 """`inspect` as a person and as a machine see it."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from build.cli import main
+from build.doors.console import Console
 from build.image.layout import open_layout
+from build.settings import from_env
+from build.verbs import inspect
 from tests.layouts import write_layout
 from tests.unit.publish.published import Upstream, labels_of
 
@@ -70,3 +74,17 @@ def test_a_name_that_means_nothing_ends_with_its_code(
     answer = json.loads(capsys.readouterr().out)
     assert answer["exit_code"] == code
     assert message in answer["error"]
+
+
+def test_a_tree_with_a_broken_recipe_is_said_and_keeps_nobody_from_looking(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "recipes").mkdir()
+    (tmp_path / "recipes" / "mini.yaml").write_text("name: mini\n")
+    labels = labels_of(STATE, "")
+    write_layout(out / "mini" / "image", [{"a": b"1"}], config={"Labels": labels})
+    inspect._inspect(Namespace(ref="mini"), from_env({"INGOT_OUT": str(out)}, tmp_path), Console())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: which commits are pinned is not known: " in said
+    assert " in the recipes; `python -m build check` names them." in said
+    assert f"make it again: git log --oneline -S{STATE.commit}" in said
