@@ -14,7 +14,9 @@ from build.doors import store
 from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
+from build.publish.bundle import gather
 from build.publish.model import PushReceipt
+from build.recipe.check import check
 from build.recipe.model import Recipe
 from build.recipe.naming import directory_name
 from build.report.difference import Difference
@@ -25,6 +27,9 @@ from build.smoke.gpu import find_gpu, required
 from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, expectations_of, static_report
+from build.verify.model import Verification
+from build.verify.run import Verifier
+from build.verify.run import tell as tell_verdict
 from build.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -96,6 +101,30 @@ class Onward(Wiring):
             receipt = carry_out(plan, self.registry, self.reporter)
             store.write_artifact(record, receipt)
             return receipt
+
+    def verify(self, name: str, chosen: frozenset[str]) -> Verification:
+        """Build the image in out/<name> again under the chosen variations, compare the two, and write verify.json.
+
+        Raises:
+            WorkFailed: they differ; its answer says where.
+        """
+        out, bundle = self.settings.out / name, self.settings.cache / "verify" / name
+        with store.locked(out / ".lock"):
+            plan, _ = self._made(name)
+            recipe = next((one for one in check(self.settings.root) if one.name == plan.recipe.name), None)
+            if recipe is None:
+                message = f"{name}: there is no recipe {plan.recipe.name} any more"
+                raise BadRequest(message, hint="verify needs the recipe that the image was built from")
+            with self.reporter.step("gather the bundle"):
+                gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
+            try:
+                found = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen).verify(
+                    bundle, out
+                )
+            finally:
+                store.discard(bundle)
+        tell_verdict(found, out, self.reporter)
+        return found
 
     def report(self, name: str) -> Written:
         """Write the pages of the image in out/<name> again, from its artifacts."""

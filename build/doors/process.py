@@ -113,12 +113,15 @@ def stream(
     on_line: Callable[[str], None],
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    umask: int = -1,
 ) -> int:
     """Run a program and hand over each line of its stdout and stderr as it comes. Returns its status.
 
+    `umask` is the program's; -1: this process's.
+
     An interrupt, or an exception from `on_line`, ends the program and all its children first.
     """
-    process = start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = start(argv, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, umask=umask)
     with process:
         try:
             assert process.stdout is not None
@@ -157,6 +160,7 @@ def start(  # noqa: PLR0913  (Popen's own)
     stderr: int | IO[bytes],
     stdin: int = subprocess.DEVNULL,
     bound: bool = True,
+    umask: int = -1,
 ) -> Child:
     """Start a program in a process group of its own; unless `bound` is off it ends with this process.
 
@@ -174,6 +178,7 @@ def start(  # noqa: PLR0913  (Popen's own)
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            umask=umask,
             preexec_fn=_end_with_parent if bound else None,  # noqa: PLW1509  (one system call, no lock is taken)
         )
     except (FileNotFoundError, PermissionError) as error:

@@ -20,7 +20,7 @@ from build.plan.model import ImagePlan
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
-_OF_THE_IMAGE_BEFORE = ("image.json", "smoke.json", "help.json", "push.json")
+_OF_THE_IMAGE_BEFORE = ("image.json", "smoke.json", "help.json", "push.json", "verify.json")
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ def rendered(plan: ImagePlan, out: Path) -> bool:
     return all((out / path).is_file() and (out / path).read_text() == text for path, text in plan.files)
 
 
-def build_image(
+def build_image(  # noqa: PLR0913  (what a build is)
     plan: ImagePlan,
     out: Path,
     *,
@@ -61,11 +61,12 @@ def build_image(
     builder: Builder,
     reporter: Reporter,
     engine: Mapping[str, str] = MappingProxyType({}),
+    options: tuple[str, ...] = (),
 ) -> BuiltImage:
     """Build a plan's image into `out`/image and return what it is; `engine` says further versions for the record.
 
     A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
-    Paths in the bake file are relative to `root`.
+    Paths in the bake file are relative to `root`; `options` are further ones of bake.
 
     Raises:
         BuildFailed: with the failing stage and the last lines of its log.
@@ -92,7 +93,7 @@ def build_image(
                 cwd=root,
                 log=out / "build.log",
                 on_event=see,
-                options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
+                options=("--set", f"{plan.target}.output={output_attribute(whole)}", *options),
             )
         except BaseException:
             store.discard(part)
