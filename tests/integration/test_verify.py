@@ -73,7 +73,14 @@ def test_without_the_seed_the_kernels_differ(checkout: Checkout) -> None:
     small(checkout)
     checkout.edit(TEMPLATE, " -frandom-seed=ingot", "")
     built(checkout)
-    ran = checkout.run("verify", "minifork", "--without", "engine,file-times")
+    programs = checkout.root / "programs"
+    programs.mkdir()
+    (programs / "diffoscope").write_text(
+        '#!/bin/sh\nwhile [ "$1" != --text ]; do shift; done\necho "$@" > "$2"\n'
+    )
+    (programs / "diffoscope").chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    ran = checkout.run("verify", "minifork", "--without", "engine,file-times", PATH=path)
     assert ran.code == 1
     found = re.search(
         r"layer 3, app/libmini-cuda\.so\.0\.1\.0, \.nv_fatbin: module id, in \d+ of 5 entries", ran.err
@@ -82,6 +89,9 @@ def test_without_the_seed_the_kernels_differ(checkout: Checkout) -> None:
     said = checkout.artifact("verify")
     assert said["verdict"] == "differs"
     assert {one["file"] for one in said["differences"]} == {"app/libmini-cuda.so.0.1.0"}
+    (file,) = said["diffoscope"]
+    words = (checkout.out / "minifork" / file).read_text().split()
+    assert [Path(word).is_file() for word in words[2:]] == [True, True], "the blobs of both layers"
     left_out = {one["name"]: one["why_not"] for one in said["varied"] if one["why_not"]}
     assert left_out["engine"] == left_out["file-times"] == "left out by --without"
     other = checkout.out / "minifork" / "verify" / "index.json"

@@ -67,8 +67,9 @@ def test_file_times_move_and_are_never_of_the_future(tmp_path: Path) -> None:
             times = [folder.lstat().st_mtime for folder in (path, other / path.relative_to(one))]
             assert abs(times[1] - times[0]) > 900
             assert times[1] < tmp_path.stat().st_mtime + 1
-    assert distinct_times(moved.source) == distinct_times(plain.source) > 1, "files that differ have times that do"
-
+    assert distinct_times(moved.source) == distinct_times(plain.source) > 1, (
+        "files that differ have times that do"
+    )
 
 
 def test_a_bundle_that_was_changed_is_not_built(tmp_path: Path) -> None:
