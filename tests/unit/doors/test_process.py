@@ -1,6 +1,7 @@
 """Programs of the host: what comes back, and that nothing is left running."""
 
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -96,3 +97,13 @@ def test_a_program_that_outlives_us_writes_its_log(tmp_path: Path) -> None:
     pid = process.spawn(sh("echo $X; echo err >&2"), log=log, env={"X": "1"})
     os.waitpid(pid, 0)
     assert log.read_text() == "1\nerr\n"
+
+
+def test_a_program_has_the_umask_that_it_is_given(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for umask, wanted in ((0o077, 0o600), (0o002, 0o664), (-1, 0o644)):
+            process.stream(("touch", f"f{umask}"), on_line=print, cwd=tmp_path, umask=umask)
+            assert stat.S_IMODE((tmp_path / f"f{umask}").stat().st_mode) == wanted
+    finally:
+        os.umask(before)
