@@ -117,6 +117,12 @@ def push(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def attest(session: nox.Session) -> None:
+    """Write the bill of materials and the provenance of built images: sbom.cdx.json, provenance.json."""
+    verb(session, "attest")
+
+
+@nox.session(default=False)
 def report(session: nox.Session) -> None:
     """Write the pages of built images again: report.md, report.html, junit.xml."""
     verb(session, "report")

@@ -6,6 +6,7 @@ Calls the stations. No rule of a station lives here.
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from build.bench.measure import Bench, Wanted, passed, tell
 from build.bench.record import Record
@@ -14,15 +15,20 @@ from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.publish.model import PushReceipt
+from build.recipe.refs import Digest, ImageRef
 from build.report.difference import Difference
 from build.report.operands import published_difference
 from build.report.write import Written, discard_report, write_report
-from build.settings import Namespace
+from build.settings import AttestChoice, Namespace
 from build.smoke.gpu import find_gpu, required
 from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, expectations_of, static_report
 from build.wiring import Wiring
+
+if TYPE_CHECKING:
+    from build.attest.write import Attested
+    from build.publish.attach import Artifact
 
 __all__ = ["Onward"]
 
@@ -70,16 +76,25 @@ class Onward(Wiring):
         tell(records, tuple(one for records in known for one in records), self.reporter)
         return passed(name, records)
 
-    def push(self, name: str, *, moving: bool = True) -> PushReceipt:
+    def attest(self, name: str) -> "Attested":
+        """Write bill of materials and provenance of the image whose artifacts are in out/<name>."""
+        out = self.settings.out / name
+        with store.locked(out / ".lock"):
+            return self._attest(*self._made(name), out)
+
+    def push(self, name: str, *, moving: bool = True, attest: AttestChoice | None = None) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json.
 
         Without `moving` only the tag that never moves is pushed: the image is there, and nobody's tag leads to it.
+        `attest` says what is attached to it; without it the settings do.
         """
         if self.settings.registry is None:
             message = "INGOT_REGISTRY is not set: nowhere to push to"
             raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
         with store.locked(self.settings.out / name / ".lock"):
-            return self._push(name, self.settings.registry, moving=moving)
+            return self._push(
+                name, self.settings.registry, moving=moving, attest=attest or self.settings.attest
+            )
 
     def report(self, name: str) -> Written:
         """Write the pages of the image in out/<name> again, from its artifacts."""
@@ -95,7 +110,8 @@ class Onward(Wiring):
 
     # Parts. Who calls them holds the lock of the image's folder.
 
-    def _push(self, name: str, namespace: Namespace, *, moving: bool) -> PushReceipt:
+    def _push(self, name: str, namespace: Namespace, *, moving: bool, attest: AttestChoice) -> PushReceipt:
+        from build.publish.attach import attach
         from build.publish.kept import keep_published
         from build.publish.push import push
 
@@ -107,7 +123,14 @@ class Onward(Wiring):
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
         wanted = plan if moving else replace(plan, moving_tags=())
-        receipt = push(verified, wanted, out / "image", namespace, self.registry, self.reporter)
+        artifacts = self._artifacts(plan, built, out) if attest != "no" else ()
+
+        def attach_all(subject: ImageRef) -> dict[str, Digest]:
+            return attach(subject, artifacts, self.registry, self.reporter) if artifacts else {}
+
+        receipt = push(
+            verified, wanted, out / "image", namespace, self.registry, self.reporter, attach=attach_all
+        )
         difference = published_difference(out)  # to the one before
         discard_report(out)
         # The receipt last: where it is, what is kept is this image's.
@@ -115,6 +138,27 @@ class Onward(Wiring):
         store.write_artifact(out / "push.json", receipt)
         self._report(plan, built, out, difference)
         return receipt
+
+    def _attest(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "Attested":
+        from build.attest.write import Attestor
+
+        repository = plan.recipe.image.repository
+        namespace = f"{self.settings.registry}/" if self.settings.registry else ""
+        attestor = Attestor(
+            root=self.settings.root,
+            cache=self.settings.cache,
+            toolchains=self.toolchains,
+            images=self.images,
+            reporter=self.reporter,
+        )
+        return attestor.write(out, plan, built, subject=f"{namespace}{repository}:{plan.tag}")
+
+    def _artifacts(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "tuple[Artifact, ...]":
+        from build.attest.write import PROVENANCE, SBOM
+        from build.publish.attach import bill_of_materials, statement
+
+        self._attest(plan, built, out)
+        return (bill_of_materials(out / SBOM), statement(out / PROVENANCE))
 
     def _made(self, name: str) -> tuple[ImagePlan, BuiltImage]:
         plan = self.read_plan(name)

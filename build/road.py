@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import store
+from build.doors.checkout import checkout_state
 from build.image.build import build_image, find_built, rendered, write_rendered
 from build.image.model import BuiltImage
 from build.onward import Onward
@@ -122,6 +123,7 @@ class Road(Onward):
                 root=self.settings.root,
                 builder=self.buildx,
                 reporter=self.reporter,
+                checkout=checkout_state(self.settings.root),
                 engine={"engine": self.containers.info().version, "buildkit": self.buildx.inspect().buildkit},
             )
         self._smoke(plan, built, out)
