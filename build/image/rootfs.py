@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Self, cast
+from typing import IO, Final
 
 from build.image.config import MalformedError
 from build.image.layout import BrokenLayout, Layout, open_layer
+from build.image.members import PATH_MAX, clean, each_member
 from build.image.stream import Budget, Stream
 from build.image.tree import Entry, Kind, Rootfs
 
@@ -24,20 +25,9 @@ ELF_MAGIC: Final = b"\x7fELF"
 MAX_ENTRIES: Final = 2_000_000
 
 _CHUNK: Final = 1 << 20
-_MAX_EXTENSION: Final = 1 << 20
-_PATH_MAX: Final = 4096
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _CAPABILITY: Final = "SCHILY.xattr.security.capability"
-_EXTENSIONS: Final = frozenset(
-    {
-        tarfile.XHDTYPE,
-        tarfile.XGLTYPE,
-        tarfile.SOLARIS_XHDTYPE,
-        tarfile.GNUTYPE_LONGNAME,
-        tarfile.GNUTYPE_LONGLINK,
-    }
-)
 
 Keep = Callable[[str, int, bytes], bool]
 """Says of a regular file, by path, size and its first four bytes, whether its content is wanted."""
@@ -109,55 +99,16 @@ class _Store:
         return target, head
 
 
-class _Header(tarfile.TarInfo):
-    """A tar header that refuses what the tar module would pass over in silence or read into memory without limit."""
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        if 0 < len(buf) < tarfile.BLOCKSIZE:
-            message = "the tar is cut"
-            raise MalformedError(message)
-        try:
-            header = super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if not any(buf):
-                raise
-            message = f"damaged tar header: {error}"
-            raise MalformedError(message) from error
-        if header.size < 0 or (header.type in _EXTENSIONS and header.size > _MAX_EXTENSION):
-            message = f"a tar header of type {header.type!r} says {header.size} bytes"
-            raise MalformedError(message)
-        if header.type == tarfile.GNUTYPE_SPARSE:
-            message = "a sparse file, which no builder writes"
-            raise MalformedError(message)
-        return header
-
-
 def _apply(rootfs: Rootfs, stream: Stream, layer: int, store: _Store) -> None:
     """Lay one layer over what is there."""
-    try:
-        # In stream mode tarfile calls nothing but read().
-        with tarfile.open(
-            fileobj=cast("IO[bytes]", stream),
-            mode="r|",
-            bufsize=1 << 16,
-            tarinfo=_Header,
-            errors="surrogateescape",
-        ) as tar:
-            for member in tar:
-                _add(rootfs, tar, member, layer, store)
-                # Else the module keeps every header that it has seen.
-                tar.members = []  # type: ignore[attr-defined]
-    except tarfile.TarError as error:
-        message = f"the tar cannot be read: {error}"
-        raise MalformedError(message) from error
+    each_member(stream, lambda tar, member: _add(rootfs, tar, member, layer, store))
 
 
 def _add(rootfs: Rootfs, tar: tarfile.TarFile, member: tarfile.TarInfo, layer: int, store: _Store) -> None:
     path = clean(member.name)
     folder, _, name = path.rpartition("/")
-    if member.size < 0 or member.issparse() or len(member.linkname) > _PATH_MAX:
-        message = f"{path!r} is sparse, of negative size or a link of more than {_PATH_MAX} characters"
+    if member.size < 0 or member.issparse() or len(member.linkname) > PATH_MAX:
+        message = f"{path!r} is sparse, of negative size or a link of more than {PATH_MAX} characters"
         raise MalformedError(message)
     if not math.isfinite(member.mtime):
         message = f"{path!r} has no time"
@@ -208,15 +159,3 @@ def _kind(member: tarfile.TarInfo) -> Kind:
         return Kind.DEVICE
     message = f"{member.name!r} is of the unknown type {member.type!r}"
     raise MalformedError(message)
-
-
-def clean(name: str) -> str:
-    """Normalise a tar's name to a path without a leading slash. Raises MalformedError when it points outside."""
-    parts = [part for part in name.split("/") if part not in {"", "."}]
-    if len(name) > _PATH_MAX:
-        message = f"a name of {len(name)} characters"
-        raise MalformedError(message)
-    if name.startswith("/") or ".." in parts or "\0" in name:
-        message = f"the name {name!r} points outside the root"
-        raise MalformedError(message)
-    return "/".join(parts)

@@ -1,7 +1,7 @@
 """The source, proven: the commit exists, its tree is known, patches apply exactly; then exported for the build."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -70,6 +70,20 @@ class Sources:
     def folder(self, source: PinnedSource) -> Path:
         """Return where a pinned source is exported, patches applied."""
         return self.exports.folder(source)
+
+    def unpatched(self, recipe: Recipe, pinned: PinnedSource, work: Path) -> Path:
+        """Write the pinned tree before patches, submodules in their places, below `work`; returns where. It is proven."""
+        assert not isinstance(recipe.source, PackagesSource)
+        mirror, tree = self.tree(recipe.source)
+        modules: tuple[Module, ...] = ()
+        if isinstance(recipe.source, GitSource) and recipe.source.submodules:
+            modules = self._submodules(recipe.source.repo, mirror, recipe.source.commit, prefix="")
+        index, _ = self._patched(mirror, tree, ())
+        exports = Exports(mirrors=self.mirrors, cache=work)
+        plain = replace(pinned, patched_tree=pinned.tree, links=exports.links(index, modules))
+        exports.write(index, plain, modules)
+        index.discard()
+        return exports.folder(plain)
 
     def prove(self, recipe: Recipe, pinned: PinnedSource) -> None:
         """Refuse to go on where what a build is about to read is not what was pinned. Asks no remote.

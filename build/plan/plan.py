@@ -15,7 +15,10 @@ from build.recipe.naming import immutable_tag, moving_tags
 from build.recipe.placeholders import fill
 from build.recipe.refs import Digest
 
-__all__ = ["Places", "filled", "make_plan", "unpinned"]
+__all__ = ["BAKE_FILE", "Places", "decided", "filled", "make_plan", "placed", "unpinned"]
+
+BAKE_FILE = "docker-bake.json"
+_FINGERPRINT = "ingot.fingerprint"
 
 
 def unpinned(recipe: Recipe, *, toolchain_lock: str, base_lock: str) -> Pin:
@@ -87,8 +90,36 @@ def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places
     files |= {f"context/{path}": text for path, text in render_context(templates).items()}
     named = labels(whole, variant, pin)
     print_ = fingerprint(inputs(whole, variant, pin, files, named))
-    named["ingot.fingerprint"] = print_
+    named[_FINGERPRINT] = print_
+    named = dict(sorted(named.items()))
     name = directory_name(recipe.name, variant)
+    files[BAKE_FILE] = _bake_file(name, pin, tuple(named.items()), places)
+    return ImagePlan(
+        recipe=whole,
+        variant=variant,
+        pin=pin,
+        fingerprint=print_,
+        tag=immutable_tag(whole, variant, print_),
+        moving_tags=moving_tags(whole, variant),
+        labels=tuple(named.items()),
+        files=tuple(sorted(files.items())),
+    )
+
+
+def placed(plan: ImagePlan, places: Places) -> ImagePlan:
+    """Return the plan with a bake file for other places; what is built stays the same."""
+    files = dict(plan.files) | {BAKE_FILE: _bake_file(plan.name, plan.pin, plan.labels, places)}
+    return replace(plan, files=tuple(sorted(files.items())))
+
+
+def decided(plan: ImagePlan) -> str:
+    """Compute the fingerprint anew from what a plan says of itself."""
+    files = {path: text for path, text in plan.files if path != BAKE_FILE}
+    named = {name: value for name, value in plan.labels if name != _FINGERPRINT}
+    return fingerprint(inputs(plan.recipe, plan.variant, plan.pin, files, named))
+
+
+def _bake_file(name: str, pin: Pin, labels: tuple[tuple[str, str], ...], places: Places) -> str:
     target = BakeTarget(
         name=name.replace("+", "_"),
         context=f"{places.out}/context",
@@ -99,16 +130,6 @@ def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places
             ("base", f"oci-layout://{places.base}@{pin.base.digest}"),
             ("source", places.source),
         ),
-        labels=tuple(sorted(named.items())),
+        labels=labels,
     )
-    files["docker-bake.json"] = bake_json(target)
-    return ImagePlan(
-        recipe=whole,
-        variant=variant,
-        pin=pin,
-        fingerprint=print_,
-        tag=immutable_tag(whole, variant, print_),
-        moving_tags=moving_tags(whole, variant),
-        labels=tuple(sorted(named.items())),
-        files=tuple(sorted(files.items())),
-    )
+    return bake_json(target)

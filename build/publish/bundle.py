@@ -1,0 +1,224 @@
+"""Everything that an image is built from, in one folder: gathered from this machine's proven state, proven again elsewhere.
+
+    recipe.yaml  pin.json  plan.json  patches/  locks/  source.tar (before patches)  toolchain/  base/ (OCI layouts)
+
+What is built is the rendered text of plan.json, so templates of a later day change nothing. Asks no network and no engine.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from build.doors import store
+from build.doors.git import GitMirrors
+from build.doors.gitobjects import read_folder
+from build.errors import BadRequest, WorkFailed
+from build.image.config import MalformedError
+from build.image.layout import open_layout
+from build.image.members import clean
+from build.pin.exported import settle
+from build.pin.locks import read_cuda_lock
+from build.pin.model import Pin, PinnedImage, PinnedSource
+from build.pin.patches import apply_patch, prove_patches
+from build.pin.resolve import Resolver
+from build.plan.model import ImagePlan
+from build.plan.plan import Places, decided, filled, placed
+from build.publish.sourcetar import pack_folder, unpack_folder
+from build.recipe.effective import effective
+from build.recipe.model import Recipe
+from build.recipe.words import NAME, quoted, shown
+
+__all__ = [
+    "BASE",
+    "LOCKS",
+    "PATCHES",
+    "PIN",
+    "PLAN",
+    "RECIPE",
+    "SOURCE",
+    "TOOLCHAIN",
+    "Material",
+    "gather",
+    "materialise",
+]
+
+RECIPE: Final = "recipe.yaml"
+PIN: Final = "pin.json"
+PLAN: Final = "plan.json"
+PATCHES: Final = "patches"
+LOCKS: Final = "locks"
+SOURCE: Final = "source.tar"
+TOOLCHAIN: Final = "toolchain"
+BASE: Final = "base"
+
+_MEND: Final = "the bundle was changed, or is another image's: get it again"
+_MADE_BY: Final = "nox -s verify"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """A bundle that was proven, laid out for one build."""
+
+    plan: ImagePlan
+    """Its bake file names the places below."""
+    out: Path
+    """Where the build's files and artifacts go."""
+
+
+def gather(bundle: Path, plan: ImagePlan, recipe: Recipe, resolver: Resolver, *, root: Path) -> None:
+    """Make the bundle of a planned image from what is below the cache, proven before. What was at `bundle` is replaced.
+
+    `recipe` is the file as it is now, its variants not merged; layouts are hard links where the file system allows.
+
+    Raises:
+        BadRequest: the recipe, a patch or a lock is not what the image was planned from.
+        WorkFailed: something below the cache was changed after it was pinned.
+    """
+    whole = effective(recipe, plan.variant)
+    if filled(whole) != plan.recipe or resolver.inputs(whole) != plan.pin.inputs:
+        message = f"{plan.name}: its recipe, patches or locks were changed after it was planned"
+        raise BadRequest(message, hint=f"nox -s build -- {recipe.name}")
+    resolver.prove(whole, plan.pin)
+    part = bundle.with_name(f".{bundle.name}.part")
+    store.discard(part)
+    part.mkdir(parents=True)
+    shutil.copyfile(root / "recipes" / f"{recipe.name}.yaml", part / RECIPE)
+    store.write_artifact(part / PIN, plan.pin)
+    store.write_artifact(part / PLAN, plan)
+    for patch in plan.recipe.patches:
+        (part / PATCHES / patch.file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(resolver.patches / patch.file, part / PATCHES / patch.file)
+    (part / LOCKS).mkdir()
+    for lock in (
+        read_cuda_lock(resolver.toolchains, plan.recipe.toolchain.cuda).path,
+        resolver.toolchains / "debian.json",
+    ):
+        shutil.copyfile(lock, part / LOCKS / lock.name)
+    pack_folder(resolver.sources.unpatched(whole, plan.pin.source, part / "work"), part / SOURCE)
+    store.discard(part / "work")
+    name = resolver.images.toolchain_name(plan.recipe.toolchain.cuda, plan.pin.toolchain)
+    _link_layout(resolver.images.layout(name, plan.pin.toolchain), part / TOOLCHAIN)
+    _link_layout(resolver.images.layout("base", plan.pin.base), part / BASE)
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    store.replace_dir(part, bundle)
+
+
+def materialise(bundle: Path, work: Path) -> Material:
+    """Prove a bundle, whoever made it, and lay it out below `work` for a build.
+
+    Raises:
+        BadRequest: plan or pin are missing, or of another version of the pipeline.
+        WorkFailed: something is not what the pin says; with both hashes.
+    """
+    plan = store.read_artifact(bundle / PLAN, ImagePlan, made_by=_MADE_BY)
+    _prove_plan(plan, store.read_artifact(bundle / PIN, Pin, made_by=_MADE_BY))
+    _prove_image(bundle / TOOLCHAIN, "toolchain", plan.pin.toolchain)
+    _prove_image(bundle / BASE, "base", plan.pin.base)
+    source = _patched(bundle, plan.pin.source, work)
+    out = work / "out" / plan.name
+    places = Places(root=work, out=out, source=source, toolchain=bundle / TOOLCHAIN, base=bundle / BASE)
+    return Material(plan=placed(plan, places), out=out)
+
+
+def _link_layout(layout: Path, target: Path) -> None:
+    shutil.copytree(layout, target, copy_function=_link, ignore=shutil.ignore_patterns("ingest"))
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+
+
+def _prove_plan(plan: ImagePlan, pin: Pin) -> None:
+    """Refuse a plan that is not what its inputs give, and names that lead elsewhere: a stranger may have written it."""
+    names = (plan.recipe.name, *((plan.variant,) if plan.variant else ()))
+    for name in names:
+        if not NAME.fullmatch(name):
+            message = f"{PLAN}: {quoted(name)} is no recipe's and no variant's name"
+            raise WorkFailed(message, hint=_MEND)
+    source = plan.pin.source
+    paths = (
+        *(path for path, _ in plan.files),
+        *(proof.file for proof in source.patches),
+        *(link.path for link in source.links or ()),
+    )
+    for path in paths:
+        if not path or _clean(path) != path:
+            message = f"{PLAN}: the path {quoted(path)} leads elsewhere"
+            raise WorkFailed(message, hint=_MEND)
+    if (found := decided(plan)) != plan.fingerprint:
+        message = f"{PLAN}: its inputs have the fingerprint {found}, it says {plan.fingerprint}"
+        raise WorkFailed(message, hint=_MEND)
+    if pin != plan.pin:
+        message = f"{PIN} is not the pin of {PLAN}: {_hash(pin)} and {_hash(plan.pin)}"
+        raise WorkFailed(message, hint=_MEND)
+
+
+def _clean(path: str) -> str:
+    try:
+        return clean(path)
+    except MalformedError:
+        return ""
+
+
+def _hash(pin: Pin) -> str:
+    return store.sha256_text(store.canonical_json(store.to_data(pin)))
+
+
+def _prove_image(layout: Path, what: str, pinned: PinnedImage) -> None:
+    """Refuse a layout that is not the pinned image, to the last byte of its layers."""
+    image = open_layout(layout)
+    if image.digest != pinned.digest:
+        message = f"{layout} holds {image.digest}, the pin says that the {what} is {pinned.digest}"
+        raise WorkFailed(message, hint=_MEND)
+    for layer in image.layers:
+        found = store.sha256_file(layout / "blobs" / "sha256" / layer.digest.hex)
+        if found != layer.digest.hex:
+            message = f"{layout}: a layer has the bytes of sha256:{found}, the {what} has {layer.digest}"
+            raise WorkFailed(message, hint=_MEND)
+
+
+def _patched(bundle: Path, pinned: PinnedSource, work: Path) -> Path:
+    """Unpack the source, prove it, apply the patches, prove it again. Returns the folder."""
+    plain = work / "source"
+    unpack_folder(bundle / SOURCE, plain)
+    _prove_tree(plain, pinned, pinned.tree, "tree")
+    source = plain
+    if pinned.patches:
+        prove_patches(bundle / PATCHES, pinned)
+        mirrors = GitMirrors(root=work / "git")
+        repository = mirrors.empty()
+        index = mirrors.index(repository, repository / "index.bundle")
+        index.import_folder(plain)
+        for proof in pinned.patches:
+            apply_patch(index, bundle / PATCHES / proof.file, file=proof.file)
+        source = work / "patched"
+        index.export(source)
+        for link in (
+            pinned.links or ()
+        ):  # folders of submodules that are not fetched: no index holds an empty folder
+            (source / link.path).mkdir(parents=True, exist_ok=True)
+        settle(source)
+        _prove_tree(source, pinned, pinned.patched_tree, "patched tree")
+    settle(source)
+    return source
+
+
+def _make_empty(source: Path, pinned: PinnedSource) -> None:
+    """Make the folders that stand for submodules that are not fetched: no index holds an empty folder."""
+    for link in pinned.links or ():
+        folder = source / link.path
+        if folder.resolve() != source.resolve() / link.path:
+            message = f"the submodule {shown(link.path)} lies behind a symbolic link"
+            raise WorkFailed(message, hint=_MEND)
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def _prove_tree(folder: Path, pinned: PinnedSource, wanted: str, what: str) -> None:
+    if (found := read_folder(folder, pinned.links or ()).id) != wanted:
+        message = f"{SOURCE}: its files are those of the {what} {found}, the pin says {wanted}"
+        raise WorkFailed(message, hint=_MEND)

@@ -1,0 +1,98 @@
+"""A bundle of a real repository's commit with a patch, between images that were made by hand."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from build.doors import store
+from build.doors.bakefile import layout_digest
+from build.pin.images import ImageStore
+from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.model import PinnedImage
+from build.pin.resolve import Resolver
+from build.plan.model import ImagePlan
+from build.plan.plan import Places, make_plan
+from build.publish.bundle import gather
+from build.recipe.model import GitSource, Recipe
+from tests.fakes import RecordingReporter
+from tests.layouts import write_layout
+from tests.unit.pin.repositories import DIFF, MAIN, URL, make_recipe, make_repository, make_sources
+from tests.unit.pin.test_images import no_builder
+
+__all__ = ["Planned", "planned"]
+
+ROOT = Path(__file__).resolve().parents[3]
+PATCH = "mini/0001-a.patch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    root: Path
+    recipe: Recipe
+    resolver: Resolver
+    plan: ImagePlan
+
+    def gather(self, bundle: Path) -> Path:
+        gather(bundle, self.plan, self.recipe, self.resolver, root=self.root)
+        return bundle
+
+
+def planned(tmp_path: Path, *patches: str) -> Planned:
+    """Pin and plan a commit with a file, a link and a program; `PATCH` changes the file."""
+    for patch in patches:
+        (tmp_path / "patches" / patch).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "patches" / patch).write_text(DIFF)
+    files = {
+        "src/main.cpp": MAIN,
+        "README.md": "words\n",
+        "z/a-\u00e9": "1",
+        ".gitignore": "*.log\n",
+        "x.log": "kept",
+    }
+    _, commit = make_repository(tmp_path / "up.git", files, link="src/./main.cpp", out="/etc/passwd")
+    recipe = make_recipe(GitSource(repo=f"{URL}up.git", commit=commit, version="b1"), *patches)
+    for name in ("dockerfiles", "recipes"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "recipes" / "mini.yaml").write_text("name: mini\n")
+    resolver = _resolver(tmp_path, recipe)
+    pin = resolver.resolve(recipe, known=None)
+    places = Places(
+        root=tmp_path,
+        out=tmp_path / "out" / "mini",
+        source=resolver.sources.folder(pin.source),
+        toolchain=resolver.images.layout("toolchain-13.0-bootstrap", pin.toolchain),
+        base=resolver.images.layout("base", pin.base),
+    )
+    plan = make_plan(recipe, "", pin, templates=tmp_path / "dockerfiles", places=places)
+    return Planned(root=tmp_path, recipe=recipe, resolver=resolver, plan=plan)
+
+
+def _resolver(tmp_path: Path, recipe: Recipe) -> Resolver:
+    images = ImageStore(
+        cache=tmp_path / "cache",
+        templates=tmp_path / "dockerfiles",
+        builder=no_builder,
+        reporter=RecordingReporter(),
+        registry_has=lambda _reference: False,
+    )
+    toolchains = tmp_path / "recipes" / "toolchains"
+    debian = read_debian_lock(toolchains)
+    base = images.debian_locks(debian, recipe.runtime.packages)["bootstrap"]
+    toolchain = images.toolchain_lock(read_cuda_lock(toolchains, "13.0"), debian)
+    for name, key in (("base", base), ("toolchain-13.0-bootstrap", toolchain)):
+        place = tmp_path / "cache" / "images" / f"{name}-{key[:12]}"
+        place.mkdir(parents=True)
+        layout = write_layout(
+            place / "layout", [{f"etc/{name}": b"1"}], how="zstd" if "tool" in name else "gzip"
+        )
+        image = PinnedImage(
+            lock=key, digest=layout_digest(layout), origin="bootstrapped: debian/bookworm", packages=("a=1",)
+        )
+        store.write_artifact(place / "pinned.json", image)
+    return Resolver(
+        sources=replace(make_sources(tmp_path), patches=tmp_path / "patches"),
+        images=images,
+        toolchains=toolchains,
+        patches=tmp_path / "patches",
+        base_mode="bootstrap",
+    )
