@@ -3,11 +3,14 @@
 Calls the stations. No rule of a station lives here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build.attest.model import PROVENANCE, SBOM, Attested
 from build.bench.measure import Bench, Wanted, passed, tell
 from build.bench.record import Record
 from build.doors import store
@@ -27,7 +30,6 @@ from build.smoke.run import SmokeRun, expectations_of, static_report
 from build.wiring import Wiring
 
 if TYPE_CHECKING:
-    from build.attest.write import Attested
     from build.publish.attach import Artifact
 
 __all__ = ["Onward"]
@@ -76,7 +78,7 @@ class Onward(Wiring):
         tell(records, tuple(one for records in known for one in records), self.reporter)
         return passed(name, records)
 
-    def attest(self, name: str) -> "Attested":
+    def attest(self, name: str) -> Attested:
         """Write bill of materials and provenance of the image whose artifacts are in out/<name>."""
         out = self.settings.out / name
         with store.locked(out / ".lock"):
@@ -112,6 +114,7 @@ class Onward(Wiring):
 
     def _push(self, name: str, namespace: Namespace, *, moving: bool, attest: AttestChoice) -> PushReceipt:
         from build.publish.attach import attach
+        from build.publish.custody import deposit
         from build.publish.kept import keep_published
         from build.publish.push import push
 
@@ -123,10 +126,16 @@ class Onward(Wiring):
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
         wanted = plan if moving else replace(plan, moving_tags=())
-        artifacts = self._artifacts(plan, built, out) if attest != "no" else ()
+        artifacts = self._statements(plan, built, out) if attest != "no" else ()
 
         def attach_all(subject: ImageRef) -> dict[str, Digest]:
-            return attach(subject, artifacts, self.registry, self.reporter) if artifacts else {}
+            if attest == "no":
+                return {}
+            if attest != "custody":
+                return attach(subject, artifacts, self.registry, self.reporter)
+            with self._bundled(plan) as bundle:
+                kept = deposit(bundle, plan, subject, namespace, self.registry, self.reporter)
+                return attach(subject, (*artifacts, kept), self.registry, self.reporter)
 
         receipt = push(
             verified, wanted, out / "image", namespace, self.registry, self.reporter, attach=attach_all
@@ -139,7 +148,7 @@ class Onward(Wiring):
         self._report(plan, built, out, difference)
         return receipt
 
-    def _attest(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "Attested":
+    def _attest(self, plan: ImagePlan, built: BuiltImage, out: Path) -> Attested:
         from build.attest.write import Attestor
 
         repository = plan.recipe.image.repository
@@ -153,8 +162,26 @@ class Onward(Wiring):
         )
         return attestor.write(out, plan, built, subject=f"{namespace}{repository}:{plan.tag}")
 
-    def _artifacts(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "tuple[Artifact, ...]":
-        from build.attest.write import PROVENANCE, SBOM
+    @contextmanager
+    def _bundled(self, plan: ImagePlan) -> Iterator[Path]:
+        """Gather the bundle of an image for the block."""
+        from build.publish.bundle import gather
+        from build.recipe.check import check
+
+        recipe = next((one for one in check(self.settings.root) if one.name == plan.recipe.name), None)
+        if recipe is None:
+            message = f"{plan.name}: there is no recipe {plan.recipe.name} any more"
+            raise BadRequest(message, hint="a bundle needs the recipe that the image was built from")
+        bundle = self.settings.cache / "bundles" / plan.fingerprint
+        with store.locked(bundle.with_name(f".{bundle.name}.lock")):
+            try:
+                with self.reporter.step(f"{plan.name}: gather the bundle"):
+                    gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
+                yield bundle
+            finally:
+                store.discard(bundle)
+
+    def _statements(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "tuple[Artifact, ...]":
         from build.publish.attach import bill_of_materials, statement
 
         self._attest(plan, built, out)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from build.attest.contents import read_contents
+from build.attest.model import PROVENANCE, SBOM, Attested
 from build.attest.provenance import BuildFacts, provenance
 from build.attest.sbom import Materials, sbom
 from build.attest.wheels import read_wheels
@@ -19,19 +19,7 @@ from build.pin.patches import prove_patches
 from build.pin.wheels import fetch_wheels
 from build.plan.model import ImagePlan
 
-__all__ = ["PROVENANCE", "SBOM", "Attested", "Attestor"]
-
-SBOM: Final = "sbom.cdx.json"
-PROVENANCE: Final = "provenance.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attested:
-    """What was written about one image."""
-
-    name: str
-    digest: str
-    files: tuple[str, ...]
+__all__ = ["Attestor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,10 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="the checks on a GPU are required: without one that the image is compiled for nothing is run",
     )
+    _add_push(verbs)
+
+
+def _add_push(verbs: Verbs) -> None:
     pushed = verbs.add_for_recipes(
         "push",
         _push,
@@ -62,6 +66,13 @@ def add(verbs: Verbs) -> None:
         action="store_const",
         const="yes",
         help="attach bill of materials and provenance (as INGOT_ATTEST=yes)",
+    )
+    beside.add_argument(
+        "--custody",
+        dest="attest",
+        action="store_const",
+        const="custody",
+        help="attach those, and all that the image is built from (as INGOT_ATTEST=custody)",
     )
     verbs.add_for_recipes(
         "attest",
