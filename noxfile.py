@@ -111,6 +111,12 @@ def smoke(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def verify(session: nox.Session) -> None:
+    """Build images again under other conditions and compare them to the byte: nox -s verify -- RECIPE [--without ccache]."""
+    verb(session, "verify")
+
+
+@nox.session(default=False)
 def push(session: nox.Session) -> None:
     """Push smoke-tested images to INGOT_REGISTRY: the immutable tag first, then the moving ones."""
     verb(session, "push")

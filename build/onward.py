@@ -17,7 +17,9 @@ from build.doors import store
 from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
+from build.publish.bundle import gather
 from build.publish.model import PushReceipt
+from build.recipe.check import check
 from build.recipe.refs import Digest, ImageRef
 from build.report.difference import Difference
 from build.report.operands import published_difference
@@ -27,6 +29,9 @@ from build.smoke.gpu import find_gpu, required
 from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, expectations_of, static_report
+from build.verify.model import Verification
+from build.verify.run import Verifier
+from build.verify.run import tell as tell_verdict
 from build.wiring import Wiring
 
 if TYPE_CHECKING:
@@ -98,6 +103,21 @@ class Onward(Wiring):
                 name, self.settings.registry, moving=moving, attest=attest or self.settings.attest
             )
 
+    def verify(self, name: str, chosen: frozenset[str]) -> Verification:
+        """Build the image in out/<name> again under the chosen variations, compare the two, and write verify.json.
+
+        Raises:
+            WorkFailed: they differ; its answer says where.
+        """
+        out = self.settings.out / name
+        with store.locked(out / ".lock"):
+            plan, _ = self._made(name)
+            with self._bundled(plan) as bundle:
+                verifier = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen)
+                found = verifier.verify(bundle, out)
+        tell_verdict(found, out, self.reporter)
+        return found
+
     def report(self, name: str) -> Written:
         """Write the pages of the image in out/<name> again, from its artifacts."""
         with store.locked(self.settings.out / name / ".lock"):
@@ -165,9 +185,6 @@ class Onward(Wiring):
     @contextmanager
     def _bundled(self, plan: ImagePlan) -> Iterator[Path]:
         """Gather the bundle of an image for the block."""
-        from build.publish.bundle import gather
-        from build.recipe.check import check
-
         recipe = next((one for one in check(self.settings.root) if one.name == plan.recipe.name), None)
         if recipe is None:
             message = f"{plan.name}: there is no recipe {plan.recipe.name} any more"
@@ -175,7 +192,7 @@ class Onward(Wiring):
         bundle = self.settings.cache / "bundles" / plan.fingerprint
         with store.locked(bundle.with_name(f".{bundle.name}.lock")):
             try:
-                with self.reporter.step(f"{plan.name}: gather the bundle"):
+                with self.reporter.step("gather the bundle"):
                     gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
                 yield bundle
             finally:

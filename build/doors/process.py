@@ -114,13 +114,22 @@ def stream(
     on_line: Callable[[str], None],
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
+    umask: int = -1,
 ) -> int:
     """Run a program and hand over each line of its stdout and stderr as it comes. Returns its status.
+
+    `umask` is the program's; -1: this process's.
 
     An interrupt, or an exception from `on_line`, ends the program and all its children first.
     """
     process = _start(
-        argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        argv,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        umask=umask,
     )
     with process:
         try:
@@ -238,6 +247,7 @@ def _start(  # noqa: PLR0913  (Popen's own)
     stdout: int | IO[bytes],
     stderr: int | IO[bytes],
     bound: bool = True,
+    umask: int = -1,
 ) -> subprocess.Popen[bytes]:
     # Loaded before the fork: between fork and exec nothing may be loaded.
     _libc()
@@ -250,6 +260,7 @@ def _start(  # noqa: PLR0913  (Popen's own)
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
+            umask=umask,
             preexec_fn=_end_with_parent if bound else None,  # noqa: PLW1509  (one system call, no lock is taken)
         )
     except (FileNotFoundError, PermissionError) as error:

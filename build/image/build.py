@@ -23,8 +23,8 @@ __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
 _OF_THE_IMAGE_BEFORE = (
-    "image.json", "smoke.json", "help.json", "push.json", "report.md", "report.html", "junit.xml",
-    "sbom.cdx.json", "provenance.json",
+    "image.json", "smoke.json", "help.json", "push.json", "verify.json", "report.md", "report.html",
+    "junit.xml", "sbom.cdx.json", "provenance.json",
 )  # fmt: skip
 
 
@@ -66,6 +66,7 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
     builder: Builder,
     reporter: Reporter,
     engine: Mapping[str, str] = MappingProxyType({}),
+    options: tuple[str, ...] = (),
     checkout: CheckoutState | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BuiltImage:
@@ -74,7 +75,7 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
     `engine` says further versions for the record, `checkout` what this repository was when the build began.
 
     A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
-    Paths in the bake file are relative to `root`.
+    Paths in the bake file are relative to `root`; `options` are further ones of bake.
 
     Raises:
         BuildFailed: with the failing stage and the last lines of its log.
@@ -100,7 +101,7 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
             cwd=root,
             log=out / "build.log",
             on_event=see,
-            options=("--set", f"{plan.target}.output={output_attribute(whole)}"),
+            options=("--set", f"{plan.target}.output={output_attribute(whole)}", *options),
         )
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
     state = checkout or CheckoutState()

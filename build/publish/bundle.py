@@ -55,6 +55,8 @@ TOOLCHAIN: Final = "toolchain"
 BASE: Final = "base"
 
 _MEND: Final = "the bundle was changed, or is another image's: get it again"
+_ANYWHERE: Final = Path("/bundle")
+"""Stands for wherever a bundle lies: no path of the machine that made it is in it."""
 _MADE_BY: Final = "nox -s verify"
 
 
@@ -64,6 +66,8 @@ class Material:
 
     plan: ImagePlan
     """Its bake file names the places below."""
+    source: Path
+    """The patched tree."""
     out: Path
     """Where the build's files and artifacts go."""
 
@@ -87,7 +91,9 @@ def gather(bundle: Path, plan: ImagePlan, recipe: Recipe, resolver: Resolver, *,
     part.mkdir(parents=True)
     shutil.copyfile(root / "recipes" / f"{recipe.name}.yaml", part / RECIPE)
     store.write_artifact(part / PIN, plan.pin)
-    store.write_artifact(part / PLAN, plan)
+    store.write_artifact(
+        part / PLAN, placed(plan, _places(_ANYWHERE, plan.name, _ANYWHERE / "source", _ANYWHERE))
+    )
     for patch in plan.recipe.patches:
         (part / PATCHES / patch.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(resolver.patches / patch.file, part / PATCHES / patch.file)
@@ -118,9 +124,17 @@ def materialise(bundle: Path, work: Path) -> Material:
     _prove_image(bundle / TOOLCHAIN, "toolchain", plan.pin.toolchain)
     _prove_image(bundle / BASE, "base", plan.pin.base)
     source = _patched(bundle, plan.pin.source, work)
-    out = work / "out" / plan.name
-    places = Places(root=work, out=out, source=source, toolchain=bundle / TOOLCHAIN, base=bundle / BASE)
-    return Material(plan=placed(plan, places), out=out)
+    return Material(
+        plan=placed(plan, _places(work, plan.name, source, bundle)),
+        source=source,
+        out=work / "out" / plan.name,
+    )
+
+
+def _places(root: Path, name: str, source: Path, bundle: Path) -> Places:
+    return Places(
+        root=root, out=root / "out" / name, source=source, toolchain=bundle / TOOLCHAIN, base=bundle / BASE
+    )
 
 
 def link_layout(layout: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ ORDER: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"recipe", "doors", "settings"}),
     *(frozenset({name}) for name in ("host", "pin", "plan", "image", "attest", "smoke", "publish")),
-    frozenset({"follow", "bench", "report"}),
+    frozenset({"follow", "bench", "report", "verify"}),
     frozenset({"several", "wiring"}),
     frozenset({"onward"}),
     frozenset({"road", "demo"}),

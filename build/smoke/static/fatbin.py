@@ -65,6 +65,8 @@ class DeviceCode:
     """Holds no kernel, as the cubin that nvcc's own link step leaves. Not known of compressed code: False then."""
     sha256: str
     """Of kind, architecture, flags and the bytes as stored."""
+    offset: int
+    """Where those bytes begin in the file."""
 
     @property
     def target(self) -> str:
@@ -126,6 +128,7 @@ def _entries(file: IO[bytes], position: int, end: int) -> Iterator[DeviceCode]:
             size=size,
             empty=plain and b".text." not in payload,
             sha256=hashlib.sha256(identity + payload).hexdigest(),
+            offset=position,
         )
         position += size
 

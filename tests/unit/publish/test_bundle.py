@@ -28,6 +28,7 @@ def test_a_bundle_gives_back_what_was_pinned(tmp_path: Path, patches: tuple[str,
     wanted = {"recipe.yaml", "pin.json", "plan.json", "locks", "source.tar", "toolchain", "base"}
     assert {path.name for path in bundle.iterdir()} == (wanted | {"patches"} if patches else wanted)
     assert {path.name for path in (bundle / "locks").iterdir()} == {"cuda-13.0.txt", "debian.json"}
+    assert str(tmp_path) not in (bundle / "plan.json").read_text(), "no path of the machine that made it"
     material = materialise(bundle, tmp_path / "work")
     assert material.plan.fingerprint == one.plan.fingerprint
     assert dict(material.plan.files)["Dockerfile"] == dict(one.plan.files)["Dockerfile"]

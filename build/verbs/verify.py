@@ -1,0 +1,74 @@
+"""The verbs that build an image a second time: from its bundle, and to compare the two."""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+from build.doors.console import Console
+from build.settings import Settings
+from build.several import each
+from build.verbs.group import Verbs, finished
+from build.verify.variations import VARIATIONS
+
+__all__ = ["add"]
+
+
+def add(verbs: Verbs) -> None:
+    """Add `verify` and `from-bundle`."""
+    listed = "; ".join(f"{name}: {meaning}" for name, meaning in VARIATIONS)
+    verify = verbs.add_for_recipes(
+        "verify",
+        _verify,
+        "build images again under other conditions and compare them with those in out/, to the byte",
+        detail="Without a name all that are built. Identical is 0, differs is 1, with layer, file and section; out/<name>/verify.json "
+        f"says what was varied. Variations: {listed}.",
+    )
+    text = "a variation to leave out, to narrow a difference down; several by commas"
+    verify.add_argument("--without", default="", metavar="NAME", help=text)
+    verify.add_argument("--list", action="store_true", help="list the variations and do nothing")
+    again = verbs.add(
+        "from-bundle",
+        _from_bundle,
+        "prove a bundle and build its image on the engine in use; templates and recipes of this tree are not read",
+    )
+    again.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder")
+    text = "folder for what is made; it must not be there yet"
+    again.add_argument("--into", type=Path, required=True, metavar="DIR", help=text)
+    again.add_argument("--no-compile-cache", action="store_true", help="compile everything")
+    again.add_argument("--no-layer-cache", action="store_true", help="run every step anew")
+    text = "move the times of all files by so many seconds"
+    again.add_argument("--file-times", type=int, default=0, metavar="SECONDS", help=text)
+
+
+def _verify(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.onward import Onward
+    from build.verify.variations import chosen
+
+    left = chosen(tuple(name for name in arguments.without.split(",") if name))
+    if arguments.list:
+        console.summary("variations", ("name", "the second build has"), VARIATIONS)
+        return dict(VARIATIONS)
+    onward = Onward(settings=settings, reporter=console)
+    names = finished(arguments, settings, "image.json")
+    return each(((name, partial(onward.verify, name, left)) for name in names), console)
+
+
+def _from_bundle(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.errors import BadRequest
+    from build.verify.rebuild import How, rebuild
+    from build.wiring import Wiring
+
+    if arguments.into.exists():
+        message = f"{arguments.into} is there already"
+        raise BadRequest(message, hint="name a folder that is not there")
+    how = How(
+        compile_cache=not arguments.no_compile_cache,
+        layer_cache=not arguments.no_layer_cache,
+        shift_s=arguments.file_times,
+    )
+    wiring = Wiring(settings=settings, reporter=console)
+    engine = {"engine": wiring.containers.info().version, "buildkit": wiring.buildx.inspect().buildkit}
+    bundle, into = arguments.bundle.resolve(), arguments.into.resolve()
+    material, built = rebuild(bundle, into, how, builder=wiring.buildx, reporter=console, engine=engine)
+    console.note(f"{material.out / 'image'}: {built.digest}")
+    return built

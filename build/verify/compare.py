@@ -1,0 +1,73 @@
+"""Two layouts side by side: manifest, configuration, then layers by position, each entry, each file's parts.
+
+Reads what strangers wrote: streams, in bounded memory, and puts nothing of an image under its own name.
+"""
+
+import json
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final
+
+from build.image.layout import Layout
+from build.recipe.refs import Digest
+from build.recipe.words import shown
+from build.verify.layers import compare_layers
+from build.verify.model import Comparison, Difference, Verdict
+
+__all__ = ["compare"]
+
+_LISTED: Final = 200
+
+
+def compare(before: Layout, after: Layout, scratch: Path, *, same_versions: bool) -> Comparison:
+    """Compare the images of two layouts. `same_versions`: the same BuildKit made both, so it has to pack them alike."""
+    if before.digest == after.digest:
+        return Comparison(verdict=Verdict.IDENTICAL)
+    found = [*_documents(before, after), *compare_layers(before, after, scratch)]
+    unpacked = [layer.diff_id for layer in before.layers] == [layer.diff_id for layer in after.layers]
+    same_content = unpacked and before.config_digest == after.config_digest
+    return Comparison(
+        verdict=Verdict.OTHER_COMPRESSION if same_content and not same_versions else Verdict.DIFFERS,
+        differences=tuple(found[:_LISTED]),
+        unlisted=max(0, len(found) - _LISTED),
+    )
+
+
+def _documents(before: Layout, after: Layout) -> Iterator[Difference]:
+    """Compare manifest and configuration, field by field, but for the digests that follow from the layers."""
+    pairs = (
+        ("manifest", before.digest, after.digest, ("config.digest", "config.size", "layers[")),
+        ("configuration", before.config_digest, after.config_digest, ("rootfs.diff_ids[",)),
+    )
+    for name, left, right, follows in pairs:
+        one, other = (
+            dict(_flat(_document(layout, digest))) for layout, digest in ((before, left), (after, right))
+        )
+        for key in sorted({*one, *other}):
+            if one.get(key) == other.get(key) or (key.startswith(follows) and not key.endswith(".mediaType")):
+                continue
+            what = "another value" if key in one and key in other else "added" if key in other else "removed"
+            yield Difference(
+                layer=0, file="", section=f"{name} {shown(key)}", what=what,
+                before=shown(one.get(key, "")), after=shown(other.get(key, "")),
+            )  # fmt: skip
+        if left != right and one == other:
+            yield Difference(layer=0, file="", section=name, what="the same values, written down otherwise")
+
+
+def _document(layout: Layout, digest: Digest) -> object:
+    """Read what `open_layout` has held against its digest and its limit."""
+    return json.loads((layout.path / "blobs" / "sha256" / digest.hex).read_bytes())
+
+
+def _flat(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+    match value:
+        case dict():
+            for name, item in value.items():
+                yield from _flat(item, f"{key}.{name}" if key else str(name))
+        case list():
+            for number, item in zip_longest(range(len(value)), value):
+                yield from _flat(item, f"{key}[{number}]")
+        case _:
+            yield key, str(value)

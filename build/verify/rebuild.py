@@ -1,0 +1,65 @@
+"""Bundle to image, with nothing of this checkout's own: what a second build, here or at a stranger's, is."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from build.doors.effects import Builder, Reporter
+from build.image.build import build_image, write_rendered
+from build.image.model import BuiltImage
+from build.publish.bundle import Material, materialise
+
+__all__ = ["COMPILE_CACHE_ARGUMENT", "How", "rebuild"]
+
+COMPILE_CACHE_ARGUMENT = "CCACHE_DISABLE"
+"""A build argument of the compile stages; ccache reads it as a variable."""
+
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class How:
+    """What of a build may be otherwise without changing its result."""
+
+    compile_cache: bool = True
+    layer_cache: bool = True
+    """False: BuildKit runs every step anew, and gives the compile cache an empty folder too."""
+    shift_s: int = 0
+    """Seconds that the times of all files are moved by."""
+
+
+def rebuild(
+    bundle: Path, into: Path, how: How, *, builder: Builder, reporter: Reporter, engine: Mapping[str, str]
+) -> tuple[Material, BuiltImage]:
+    """Prove a bundle and build it below `into`, an empty folder. The image and its log lie where the material says."""
+    with reporter.step("prove the bundle"):
+        material = materialise(bundle, into)
+    write_rendered(material.plan, material.out)
+    if how.shift_s:
+        for folder in (material.out / "context", material.source):
+            _shift(folder, how.shift_s)
+    target = material.plan.target
+    options: tuple[str, ...] = () if how.layer_cache else ("--no-cache",)
+    if not how.compile_cache:
+        options += ("--set", f"{target}.args.{COMPILE_CACHE_ARGUMENT}=1")
+    built = build_image(
+        material.plan,
+        material.out,
+        root=into,
+        builder=builder,
+        reporter=reporter,
+        engine=engine,
+        options=options,
+    )
+    return material, built
+
+
+def _shift(folder: Path, seconds: int) -> None:
+    """Move the times of all files, those of today into the past: under a time of the future ninja does not end."""
+    now_ns = time.time_ns()
+    for path in (folder, *folder.rglob("*")):
+        was_ns, by_ns = path.lstat().st_mtime_ns, seconds * _NS
+        time_ns = was_ns - by_ns if was_ns + by_ns > now_ns else was_ns + by_ns
+        os.utime(path, ns=(time_ns, time_ns), follow_symlinks=False)
