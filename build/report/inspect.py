@@ -11,10 +11,10 @@ from pathlib import Path
 from build.attest.model import PROVENANCE, SBOM
 from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import ImageConfig, MalformedError, items, json_document, mapping, parse_config
+from build.image.config import ImageConfig, MalformedError, items, json_document, mapping
 from build.image.layout import open_layout
 from build.publish.published import contents_of
-from build.publish.pulled import image_manifest
+from build.publish.pulled import image_manifest, read_config
 from build.recipe.naming import tag_of
 from build.recipe.refs import Digest
 from build.report.attached import NOTHING, Attached, AttachedSource, read_attached, read_bill, read_claim
@@ -124,11 +124,7 @@ class Inspector:
         manifest = image_manifest(ref, registry)
         try:
             contents = contents_of(manifest)
-            data = registry.read_blob(ref, contents.config)
-            if data is None:
-                message = f"{ref} names the configuration {contents.config}, which is not in the registry"
-                raise WorkFailed(message, hint="it was only half pushed or half deleted: push it again")
-            config = parse_config(json_document(data, "the configuration"))
+            config = read_config(ref, contents.config, registry)
             listed = items(json_document(manifest.data, "the manifest").get("layers"), "layers")
             sizes = [int(mapping(layer, "layers")["size"]) for layer in listed]
         except MalformedError as error:

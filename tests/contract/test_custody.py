@@ -83,7 +83,7 @@ def hold(folder: Path, registry: Custodian, host: str) -> Held:
         name: PinnedImage(
             lock=digit * 64, digest=layout_digest(write_layout(bundle / name, trees, how="")), origin="", packages=()
         )
-        for name, digit, trees in (("toolchain", "1", [{"gcc": b"x"}]), ("base", "2", [b"base", {"app": b"y"}]))
+        for name, digit, trees in (("toolchain", "1", [b"gcc"]), ("base", "2", [b"base", b"more"]))
     }  # fmt: skip
     plan = replace(
         image.plan, pin=replace(image.plan.pin, toolchain=pinned["toolchain"], base=pinned["base"])
