@@ -49,8 +49,7 @@ class Sources:
             case SdistSource():
                 return self._from_sdist(recipe, recipe.source)
             case PackagesSource():
-                message = f"{recipe.name}: sources of kind `packages` have no tree to compile"
-                raise BadRequest(message)
+                raise _no_tree(recipe)
 
     def tree(self, source: GitSource | SdistSource) -> tuple[Path, str]:
         """Return the mirror that holds a source, fetched if it is not there, and the id of its tree."""
@@ -73,7 +72,8 @@ class Sources:
 
     def unpatched(self, recipe: Recipe, pinned: PinnedSource, work: Path) -> Path:
         """Write the pinned tree before patches, submodules in their places, below `work`; returns where. It is proven."""
-        assert not isinstance(recipe.source, PackagesSource)
+        if isinstance(recipe.source, PackagesSource):
+            raise _no_tree(recipe)
         mirror, tree = self.tree(recipe.source)
         modules: tuple[Module, ...] = ()
         if isinstance(recipe.source, GitSource) and recipe.source.submodules:
@@ -246,3 +246,7 @@ class Sources:
             fault, hint = finding.message, finding.hint
         message = f"the submodule {shown(module.path)} of {base}: {fault}"
         raise WorkFailed(message, hint=f"{hint}; or say submodules: false")
+
+
+def _no_tree(recipe: Recipe) -> BadRequest:
+    return BadRequest(f"{recipe.name}: sources of kind `packages` have no tree to compile")

@@ -121,13 +121,22 @@ def _built(bundle: Path, work: Path, how: Conditions, engine: Settings, reporter
     found = sorted((into / "out").glob("*/image.json"))
     if status or len(found) != 1:
         message = "the image does not build again under these conditions"
-        hint = "what it said is above; --without NAME leaves one condition as it was"
+        hint = f"--without NAME leaves one condition as it was{_kept_log(into, work)}"
         raise (
             Unavailable(message, hint=hint)
             if status == Unavailable.exit_code
             else WorkFailed(message, hint=hint)
         )
     return found[0].parent
+
+
+def _kept_log(into: Path, work: Path) -> str:
+    """Save the log of a build that failed from what is removed with its folder."""
+    for log in sorted((into / "out").glob("*/build.log")):
+        kept = work.with_name(f"{work.name.strip('.')}.log")
+        log.replace(kept)
+        return f"; the whole log is kept: {kept}"
+    return ""
 
 
 def _environment(settings: Settings, *, own_engine: bool) -> dict[str, str]:

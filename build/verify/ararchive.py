@@ -1,5 +1,6 @@
 """Static libraries, member by member: order, times, owners, modes, then what each holds."""
 
+import filecmp
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -68,7 +69,7 @@ def _contents(before: Path, after: Path, left: _Member, right: _Member) -> Itera
         for number, (path, member) in enumerate(((before, left), (after, right))):
             copies.append(Path(folder) / str(number))
             _copy(path, member, copies[-1])
-        if copies[0].read_bytes() == copies[1].read_bytes():
+        if filecmp.cmp(copies[0], copies[1], shallow=False):
             return
         try:
             parts = compare_elf(*copies)

@@ -5,7 +5,6 @@ Reads what strangers wrote: streams, in bounded memory, and puts nothing of an i
 
 import json
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from build.verify.model import Comparison, Difference, Verdict
 __all__ = ["compare"]
 
 _LISTED: Final = 200
+_DEEPEST: Final = 50
 
 
 def compare(before: Layout, after: Layout, scratch: Path, *, same_versions: bool) -> Comparison:
@@ -61,13 +61,15 @@ def _document(layout: Layout, digest: Digest) -> object:
     return json.loads((layout.path / "blobs" / "sha256" / digest.hex).read_bytes())
 
 
-def _flat(value: object, key: str = "") -> Iterator[tuple[str, str]]:
+def _flat(value: object, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
     match value:
+        case dict() | list() if depth > _DEEPEST:
+            yield key, "nested too deeply"
         case dict():
             for name, item in value.items():
-                yield from _flat(item, f"{key}.{name}" if key else str(name))
+                yield from _flat(item, f"{key}.{name}" if key else str(name), depth + 1)
         case list():
-            for number, item in zip_longest(range(len(value)), value):
-                yield from _flat(item, f"{key}[{number}]")
+            for number, item in enumerate(value):
+                yield from _flat(item, f"{key}[{number}]", depth + 1)
         case _:
             yield key, str(value)

@@ -21,6 +21,8 @@ _READ: Final = 256 << 20
 _NAMED: Final = 8
 _FATBIN: Final = ".nv_fatbin"
 _BUILD_ID: Final = ".note.gnu.build-id"
+_RANK: Final = {_FATBIN: 0, _BUILD_ID: 2}
+"""The build id follows from whatever else differs."""
 _NOTE_HEAD: Final = 16
 _FACTS: Final = ("soname", "needed", "rpath", "runpath")
 _DYNAMIC: Final = frozenset({".dynamic", ".dynstr"})
@@ -77,11 +79,12 @@ def _compare(left: _Side, right: _Side) -> Iterator[Part]:
     facts = list(_facts(left, right))
     yield from facts
     rest = []
-    for key in differing:
+    for key in sorted(differing, key=lambda key: _RANK.get(key[0], 1)):
+        if facts and key[0] in _DYNAMIC:
+            continue
         explained = list(_explained(left, right, key))
         yield from explained
-        if not explained and not (facts and key[0] in _DYNAMIC):
-            rest.append(key)
+        rest += [] if explained else [key]
     if rest:
         names = ", ".join(shown(name) for name, _ in rest[:_NAMED])
         more = f" and {len(rest) - _NAMED} more" if len(rest) > _NAMED else ""

@@ -16,9 +16,10 @@ MODULE_ID: Final = "module id"
 
 _MOST: Final = 100_000
 _PRINTABLE: Final = re.compile(rb"[\x20-\x7e]{6,}")
-_LENGTH_OF_ID: Final = re.compile(rb"(?<!\d)(\d{1,4})(?=(?:_INTERNAL_|_GLOBAL__N__)[0-9a-f]{8}_)")
-"""An Itanium-mangled name: its length, then the name. nvcc's own ids end with a seed or a process id."""
+_LENGTH_OF_ID: Final = re.compile(rb"(\d{1,9})(?=(?:_INTERNAL_|_GLOBAL__N__)[0-9a-f]{8}_)")
+"""A name as C++ mangles it: its length, then the name. nvcc's own ids end with a seed or a process id."""
 _STATIC_ID: Final = re.compile(rb"__nv_static_(\d{1,4})__(?=[0-9a-f]{8}_)")
+_WORD: Final = re.compile(rb"\w*")
 
 _MONTH: Final = rb"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _TELLING: Final = (
@@ -47,22 +48,28 @@ class Part:
 
 def module_ids(data: bytes) -> frozenset[bytes]:
     """Return the names by which nvcc keeps the static symbols of translation units apart."""
-    return frozenset(islice((data[start:end] for start, end in _ids(data)), _MOST))
+    return frozenset(islice((data[start:end] for _, start, end in _ids(data)), _MOST))
 
 
 def without_ids(name: bytes) -> bytes:
     """Return a symbol's name with nvcc's ids and their lengths left out."""
-    for start, end in sorted(_ids(name), reverse=True):
-        name = name[:start].rstrip(b"0123456789") + b"@" + name[end:]
+    for begin, _, end in sorted(_ids(name), reverse=True):
+        name = name[:begin] + b"@" + name[end:]
     return name
 
 
-def _ids(data: bytes) -> Iterator[tuple[int, int]]:
+def _ids(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield where the length of each id begins, where the id does, and where it ends."""
     for pattern in (_LENGTH_OF_ID, _STATIC_ID):
         for found in pattern.finditer(data):
-            end = found.end() + int(found[1])
-            if end <= len(data):
-                yield found.end(), end
+            word = _WORD.match(data, found.end(), found.end() + 1000)
+            longest = len(word[0]) if word else 0
+            # An id that ends with a process id runs into the length of the next: of `4545` only `45` is it.
+            for begin in range(*found.span(1)):
+                length = int(data[begin : found.end(1)])
+                if 0 < length <= longest:
+                    yield begin, found.end(), found.end() + length
+                    break
 
 
 def telling(section: str, before: bytes, after: bytes) -> Iterator[Part]:

@@ -1,6 +1,7 @@
 """Programs of the host: what comes back, and that nothing is left running."""
 
 import os
+import stat
 import time
 from pathlib import Path
 
@@ -147,3 +148,13 @@ def _words(entry: Path) -> bytes:
         return entry.read_bytes()
     except OSError:
         return b""
+
+
+def test_a_program_has_the_umask_that_it_is_given(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for umask, wanted in ((0o077, 0o600), (0o002, 0o664), (-1, 0o644)):
+            process.stream(("touch", f"f{umask}"), on_line=print, cwd=tmp_path, umask=umask)
+            assert stat.S_IMODE((tmp_path / f"f{umask}").stat().st_mode) == wanted
+    finally:
+        os.umask(before)

@@ -1,0 +1,81 @@
+"""A bundle is built with nothing of this checkout's own, and what is varied changes nothing that is built."""
+
+from pathlib import Path
+
+import pytest
+
+from build.errors import WorkFailed
+from build.verify.rebuild import How, rebuild
+from tests.fakes import FakeBuilder, RecordingReporter
+from tests.layouts import write_layout
+from tests.unit.publish.bundles import PATCH, planned
+
+pytestmark = pytest.mark.processes
+
+
+class Recording(FakeBuilder):
+    """Keeps the options of the call."""
+
+    options: tuple[str, ...] = ()
+
+    def bake(self, *arguments: object, options: tuple[str, ...] = (), **others: object) -> None:
+        self.options = options
+        super().bake(*arguments, options=options, **others)  # type: ignore[arg-type]
+
+
+def recording() -> Recording:
+    return Recording(writes=lambda _target, folder: write_layout(folder, [{"a": b"1"}]))
+
+
+@pytest.mark.parametrize(
+    ("how", "options"),
+    [
+        (How(), ()),
+        (How(compile_cache=False), ("--set", "mini.args.CCACHE_DISABLE=1")),
+        (How(layer_cache=False), ("--no-cache",)),
+    ],
+)
+def test_what_is_asked_of_bake(tmp_path: Path, how: How, options: tuple[str, ...]) -> None:
+    bundle = planned(tmp_path, PATCH).gather(tmp_path / "bundle")
+    builder = recording()
+    material, built = rebuild(
+        bundle, tmp_path / "into", how, builder=builder, reporter=RecordingReporter(), engine={"engine": "1"}
+    )
+    assert builder.calls == [("mini",)]
+    assert builder.options[2:] == options
+    assert built.engine == {"buildx": "0.0-fake", "engine": "1"}
+    assert (material.out / "image" / "index.json").is_file()
+    assert (material.out / "Dockerfile").read_text() == dict(material.plan.files)["Dockerfile"]
+
+
+def distinct_times(folder: Path) -> int:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return len({path.stat().st_mtime_ns for path in files})
+
+
+def test_file_times_move_and_are_never_of_the_future(tmp_path: Path) -> None:
+    """ninja configures for ever when a file is younger than now."""
+    bundle = planned(tmp_path).gather(tmp_path / "bundle")
+    plain, moved = (
+        rebuild(
+            bundle, tmp_path / str(shift), How(shift_s=shift), builder=recording(), reporter=RecordingReporter(), engine={}
+        )[0]
+        for shift in (0, 1000)
+    )  # fmt: skip
+    for one, other in ((plain.source, moved.source), (plain.out / "context", moved.out / "context")):
+        for path in one.rglob("*"):
+            times = [folder.lstat().st_mtime for folder in (path, other / path.relative_to(one))]
+            assert abs(times[1] - times[0]) > 900
+            assert times[1] < tmp_path.stat().st_mtime + 1
+    assert distinct_times(moved.source) == distinct_times(plain.source) > 1, (
+        "files that differ have times that do"
+    )
+
+
+def test_a_bundle_that_was_changed_is_not_built(tmp_path: Path) -> None:
+    bundle = planned(tmp_path, PATCH).gather(tmp_path / "bundle")
+    (bundle / "patches" / PATCH).write_text("nothing")
+    builder = recording()
+    with pytest.raises(WorkFailed, match="the pin says"):
+        rebuild(bundle, tmp_path / "into", How(), builder=builder, reporter=RecordingReporter(), engine={})
+    assert builder.calls == []
