@@ -1,7 +1,6 @@
 """Bundles in a registry, held against the fake and against the distribution's server on loopback."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,13 +47,6 @@ class Held:
 
     def fetched(self, cache: Path) -> Path:
         return fetch(self.subject, self.plan.fingerprint, cache, self.registry, Silent())
-
-
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = from_env({"INGOT_CACHE": str(tmp_path_factory.mktemp("cache"))}, Path.cwd())
-    yield server.start(settings, Silent()).address
-    server.stop(settings, purge=True)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])

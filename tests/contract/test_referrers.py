@@ -1,7 +1,7 @@
 """Attaching, held against the fake and against the distribution's server on loopback, which has no referrers API."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,25 +13,17 @@ from build.doors.distribution import digest_of
 from build.doors.referrers import Referrer, ReferrersRegistry, fallback_tag
 from build.doors.registry import Manifest
 from build.errors import WorkFailed
-from build.host import registry as server
 from build.publish.attach import CYCLONEDX, IN_TOTO, Artifact, attach, bill_of_materials, statement
 from build.publish.model import Attaching
 from build.publish.push import push
 from build.recipe.refs import ImageRef
-from build.settings import Namespace, from_env
+from build.settings import Namespace
 from tests.fakes import FakeRegistry, RecordingReporter
 from tests.unit.publish.images import make_pushable
 from tests.unit.publish.published import Silent
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-
-
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = from_env({"INGOT_CACHE": str(tmp_path_factory.mktemp("cache"))}, Path.cwd())
-    yield server.start(settings, Silent()).address
-    server.stop(settings, purge=True)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -12,7 +12,6 @@ import pytest
 from build.doors.download import ReadingRegistry
 from build.doors.referrers import ReferrersRegistry
 from build.errors import NothingSelected, WorkFailed
-from build.host import registry as server
 from build.publish.history import history
 from build.publish.model import Attaching
 from build.publish.pulled import pull
@@ -20,19 +19,12 @@ from build.publish.push import push
 from build.publish.rollback import carry_out, plan_rollback
 from build.recipe.refs import Digest, ImageRef
 from build.report.inspect import Inspector
-from build.settings import Namespace, from_env
+from build.settings import Namespace
 from tests.fakes import FakeRegistry
 from tests.unit.publish.images import make_pushable
 from tests.unit.publish.published import Silent, Upstream, publish, recipe_at
 
 OCI = "application/vnd.oci.image.manifest.v1+json"
-
-
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = from_env({"INGOT_CACHE": str(tmp_path_factory.mktemp("cache"))}, Path.cwd())
-    yield server.start(settings, Silent()).address
-    server.stop(settings, purge=True)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])

@@ -72,8 +72,8 @@ def test_the_state_that_a_build_depends_on(tmp_path: Path) -> None:
     [
         ("https://me:secret@git.example.org/recipes.git", "https://git.example.org/recipes.git"),
         ("ssh://git@git.example.org/recipes.git", "ssh://git.example.org/recipes.git"),
-        ("/home/me/recipes", ""),
-        ("file:///home/me/recipes", ""),
+        ("/srv/recipes", ""),
+        ("file:///srv/recipes", ""),
     ],
 )
 def test_an_address_is_told_without_login_and_a_path_not_at_all(tmp_path: Path, url: str, said: str) -> None:
