@@ -119,14 +119,20 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def verify(session: nox.Session) -> None:
-    """Build images again under other conditions and compare them to the byte: nox -s verify -- RECIPE [--without ccache]."""
+    """Build images again under other conditions and compare them to the byte: nox -s verify -- RECIPE | --image REF@DIGEST."""
     verb(session, "verify")
 
 
 @nox.session(default=False)
 def push(session: nox.Session) -> None:
-    """Push smoke-tested images to INGOT_REGISTRY: the immutable tag first, then the moving ones."""
+    """Push smoke-tested images to INGOT_REGISTRY, the immutable tag first: nox -s push -- NAME [--attest | --custody]."""
     verb(session, "push")
+
+
+@nox.session(default=False)
+def attest(session: nox.Session) -> None:
+    """Write the bill of materials and the provenance of built images: sbom.cdx.json, provenance.json."""
+    verb(session, "attest")
 
 
 @nox.session(default=False)

@@ -3,11 +3,14 @@
 Calls the stations. No rule of a station lives here.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build.attest.model import PROVENANCE, SBOM, Attested
 from build.bench.measure import Bench, Wanted, passed, tell
 from build.bench.record import Record
 from build.doors import store
@@ -19,10 +22,11 @@ from build.publish.model import PushReceipt
 from build.recipe.check import check
 from build.recipe.model import Recipe
 from build.recipe.naming import directory_name
+from build.recipe.refs import Digest, ImageRef
 from build.report.difference import Difference
 from build.report.operands import published_difference
 from build.report.write import Written, discard_report, write_report
-from build.settings import Namespace
+from build.settings import AttestChoice, Namespace
 from build.smoke.gpu import find_gpu, required
 from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
@@ -33,6 +37,7 @@ from build.verify.run import tell as tell_verdict
 from build.wiring import Wiring
 
 if TYPE_CHECKING:
+    from build.publish.attach import Artifact
     from build.publish.rollback import RollbackReceipt
 
 __all__ = ["Onward"]
@@ -74,14 +79,21 @@ class Onward(Wiring):
         tell(records, tuple(one for records in known for one in records), self.reporter)
         return passed(name, records)
 
-    def push(self, name: str, *, moving: bool = True) -> PushReceipt:
+    def attest(self, name: str) -> Attested:
+        """Write bill of materials and provenance of the image whose artifacts are in out/<name>."""
+        out = self.settings.out / name
+        with store.locked(out / ".lock"):
+            return self._attest(*self._made(name), out)
+
+    def push(self, name: str, *, moving: bool = True, attest: AttestChoice | None = None) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json.
 
         Without `moving` only the tag that never moves is pushed: the image is there, and nobody's tag leads to it.
+        `attest` says what is attached to it; without it the settings do.
         """
         namespace = self.namespace("nowhere to push to")
         with store.locked(self.settings.out / name / ".lock"):
-            return self._push(name, namespace, moving=moving)
+            return self._push(name, namespace, moving=moving, attest=attest or self.settings.attest)
 
     def rollback(
         self, recipe: Recipe, variant: str, *, to: str = "", dry_run: bool = False
@@ -108,21 +120,12 @@ class Onward(Wiring):
         Raises:
             WorkFailed: they differ; its answer says where.
         """
-        out, bundle = self.settings.out / name, self.settings.cache / "verify" / name
+        out = self.settings.out / name
         with store.locked(out / ".lock"):
             plan, _ = self._made(name)
-            recipe = next((one for one in check(self.settings.root) if one.name == plan.recipe.name), None)
-            if recipe is None:
-                message = f"{name}: there is no recipe {plan.recipe.name} any more"
-                raise BadRequest(message, hint="verify needs the recipe that the image was built from")
-            with self.reporter.step("gather the bundle"):
-                gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
-            try:
-                found = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen).verify(
-                    bundle, out
-                )
-            finally:
-                store.discard(bundle)
+            with self._bundled(plan) as bundle:
+                verifier = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen)
+                found = verifier.verify(bundle, out)
         tell_verdict(found, out, self.reporter)
         return found
 
@@ -147,7 +150,9 @@ class Onward(Wiring):
 
     # Parts. Who calls them holds the lock of the image's folder.
 
-    def _push(self, name: str, namespace: Namespace, *, moving: bool) -> PushReceipt:
+    def _push(self, name: str, namespace: Namespace, *, moving: bool, attest: AttestChoice) -> PushReceipt:
+        from build.publish.attach import attach
+        from build.publish.custody import deposit
         from build.publish.kept import keep_published
         from build.publish.push import push
 
@@ -159,7 +164,20 @@ class Onward(Wiring):
             raise WorkFailed(message, hint=f"nox -s smoke -- {name}")
         verified = VerifiedImage(built=built, report=report)
         wanted = plan if moving else replace(plan, moving_tags=())
-        receipt = push(verified, wanted, out / "image", namespace, self.registry, self.reporter)
+        artifacts = self._statements(plan, built, out) if attest != "no" else ()
+
+        def attach_all(subject: ImageRef) -> dict[str, Digest]:
+            if attest == "no":
+                return {}
+            if attest != "custody":
+                return attach(subject, artifacts, self.registry, self.reporter)
+            with self._bundled(plan) as bundle:
+                kept = deposit(bundle, plan, subject, namespace, self.registry, self.reporter)
+                return attach(subject, (*artifacts, kept), self.registry, self.reporter)
+
+        receipt = push(
+            verified, wanted, out / "image", namespace, self.registry, self.reporter, attach=attach_all
+        )
         difference = published_difference(out)  # to the one before
         discard_report(out)
         # The receipt last: where it is, what is kept is this image's.
@@ -167,6 +185,42 @@ class Onward(Wiring):
         store.write_artifact(out / "push.json", receipt)
         self._report(plan, built, out, difference)
         return receipt
+
+    def _attest(self, plan: ImagePlan, built: BuiltImage, out: Path) -> Attested:
+        from build.attest.write import Attestor
+
+        repository = plan.recipe.image.repository
+        namespace = f"{self.settings.registry}/" if self.settings.registry else ""
+        attestor = Attestor(
+            root=self.settings.root,
+            cache=self.settings.cache,
+            toolchains=self.toolchains,
+            images=self.images,
+            reporter=self.reporter,
+        )
+        return attestor.write(out, plan, built, subject=f"{namespace}{repository}:{plan.tag}")
+
+    @contextmanager
+    def _bundled(self, plan: ImagePlan) -> Iterator[Path]:
+        """Gather the bundle of an image for the block."""
+        recipe = next((one for one in check(self.settings.root) if one.name == plan.recipe.name), None)
+        if recipe is None:
+            message = f"{plan.name}: there is no recipe {plan.recipe.name} any more"
+            raise BadRequest(message, hint="a bundle needs the recipe that the image was built from")
+        bundle = self.settings.cache / "bundles" / plan.fingerprint
+        with store.locked(bundle.with_name(f".{bundle.name}.lock")):
+            try:
+                with self.reporter.step("gather the bundle"):
+                    gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
+                yield bundle
+            finally:
+                store.discard(bundle)
+
+    def _statements(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "tuple[Artifact, ...]":
+        from build.publish.attach import bill_of_materials, statement
+
+        self._attest(plan, built, out)
+        return (bill_of_materials(out / SBOM), statement(out / PROVENANCE))
 
     def _made(self, name: str) -> tuple[ImagePlan, BuiltImage]:
         plan = self.read_plan(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from build.doors import store
+from build.doors.checkout import checkout_state
 from build.doors.process import Command
 from build.errors import IngotError
 from build.image.build import build_image, find_built, rendered, write_rendered
@@ -173,6 +174,7 @@ class Road(Onward):
                 root=self.settings.root,
                 builder=self.buildx,
                 reporter=self.reporter,
+                checkout=checkout_state(self.settings.root),
                 engine={"engine": self.containers.info().version, "buildkit": self.buildx.inspect().buildkit},
             )
         self._smoke(plan, built, out)

@@ -10,6 +10,7 @@ from build.errors import BadRequest
 
 __all__ = [
     "SETTINGS",
+    "AttestChoice",
     "BaseChoice",
     "EngineChoice",
     "GitHub",
@@ -22,6 +23,7 @@ __all__ = [
 
 EngineChoice = Literal["auto", "host", "private"]
 BaseChoice = Literal["auto", "registry", "bootstrap"]
+AttestChoice = Literal["no", "yes", "custody"]
 
 _HOST = re.compile(
     r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
@@ -52,6 +54,11 @@ SETTINGS: tuple[Setting, ...] = tuple(
             "folder of mirrors, wheels and the private engine; relative to the repository",
         ),
         ("INGOT_REGISTRY", "", "where images are pushed, host/namespace"),
+        (
+            "INGOT_ATTEST",
+            "no",
+            "what `push` attaches: no; yes: bill of materials, provenance; custody: also all it is built from",
+        ),
         (
             "INGOT_GIT_MIRROR",
             "",
@@ -124,6 +131,7 @@ class Settings:
     """XDG_RUNTIME_DIR, for sockets where /run is not ours to write."""
     temp_dir: str = "/tmp"  # noqa: S108  (the convention; TMPDIR wins)
     registry: Namespace | None = None
+    attest: AttestChoice = "no"
     git_mirrors: tuple[Mirror, ...] = ()
     builder: str = ""
     engine: EngineChoice = "auto"
@@ -159,6 +167,7 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         runtime_dir=env.get("XDG_RUNTIME_DIR", ""),
         temp_dir=env.get("TMPDIR") or "/tmp",  # noqa: S108
         registry=_namespace(env.get("INGOT_REGISTRY", "").strip()),
+        attest=cast("AttestChoice", _one_of("INGOT_ATTEST", env, get_args(AttestChoice))),
         git_mirrors=_mirrors(env.get("INGOT_GIT_MIRROR", "")),
         builder=env.get("INGOT_BUILDER") or env.get("BUILDX_BUILDER") or "",
         engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),

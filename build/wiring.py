@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from build.doors.buildx import Buildx
     from build.doors.engine import DockerEngine
     from build.doors.pullrequests import PullRequests
-    from build.doors.registry import HttpRegistry
+    from build.doors.referrers import ReferrersRegistry
 
 __all__ = ["Wiring"]
 
@@ -48,10 +48,10 @@ class Wiring:
         return DockerEngine(self.engine)
 
     @cached_property
-    def registry(self) -> "HttpRegistry":
-        from build.doors.registry import HttpRegistry
+    def registry(self) -> "ReferrersRegistry":
+        from build.doors.referrers import ReferrersRegistry
 
-        return HttpRegistry(docker_config=self.settings.docker_config)
+        return ReferrersRegistry(docker_config=self.settings.docker_config)
 
     @cached_property
     def pull_requests(self) -> "PullRequests":

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from build.doors.effects import ContainerSpec, EngineInfo, GpuAccess, LoadedImage, RunResult, Usage
 from build.doors.progress import BuildEvent
+from build.doors.referrers import Referrer
 from build.doors.registry import Manifest
 from build.errors import Unreachable, WorkFailed
 from build.recipe.refs import Digest, ImageRef
@@ -45,6 +46,7 @@ class FakeRegistry:
         self.blobs: dict[tuple[str, Digest], bytes] = {}
         self.manifests: dict[tuple[str, Digest], Manifest] = {}
         self.tagged: dict[str, dict[str, Digest]] = {}
+        self.listed: dict[tuple[str, Digest], dict[Digest, Referrer]] = {}
         self.fail_at = fail_at
         self.heard = heard
 
@@ -114,6 +116,20 @@ class FakeRegistry:
             if ref.tag:
                 self.tagged.setdefault(_repository(ref), {})[ref.tag] = digest
             return digest
+
+    def referrers(self, subject: ImageRef) -> tuple[Referrer, ...]:
+        with self._call(f"referrers {subject.digest}"):
+            assert subject.digest
+            return tuple(self.listed.get((_repository(subject), subject.digest), {}).values())
+
+    def refer(self, subject: ImageRef, added: tuple[Referrer, ...]) -> None:
+        with self._call(f"refer {subject.digest}"):
+            assert subject.digest
+            for one in added:
+                if (_repository(subject), one.digest) not in self.manifests:
+                    message = f"{one.digest} is listed and was never pushed"
+                    raise WorkFailed(message)
+                self.listed.setdefault((_repository(subject), subject.digest), {})[one.digest] = one
 
     def tags(self, repository: ImageRef) -> tuple[str, ...]:
         with self._call("tags"):

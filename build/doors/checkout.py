@@ -1,13 +1,15 @@
-"""The checkout that the pipeline runs in, as git knows it: since when its files say what they say. Reads only."""
+"""The checkout that the pipeline runs in, as git knows it: its commit, and since when its files say what they say. Reads only."""
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from build.doors.git import git_output, git_status
 
-__all__ = ["added_lines"]
+__all__ = ["CheckoutState", "added_lines", "checkout_state"]
 
 _LOG = (
     "log",
@@ -37,6 +39,41 @@ def added_lines(root: Path, folder: str, pattern: str) -> dict[str, datetime]:
         if commit not in cut and re.search(pattern, line):
             found.setdefault(line.strip(), when)
     return found
+
+
+_INPUTS = ("build", "dockerfiles", "patches", "recipes", "samples", "requirements.txt")
+"""What a build depends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutState:
+    """Which state of the repository its files are. Empty: git does not know."""
+
+    commit: str = ""
+    changed: bool = False
+    """Files that a build depends on differ from the commit."""
+    repository: str = ""
+    """Where `origin` is, if that is an address: without login, and no path of this machine."""
+
+
+def checkout_state(root: Path) -> CheckoutState:
+    """Ask git for the state of a checkout. `root` may be none, or one that git does not trust."""
+    if not (root / ".git").exists():
+        return CheckoutState()
+    env = {"GIT_DIR": str(root / ".git"), "GIT_OPTIONAL_LOCKS": "0"}
+    status, commit, _ = git_status(root, "rev-parse", "--verify", "HEAD", env=env)
+    if status != 0:
+        return CheckoutState()
+    changes = git_output(root, "status", "--porcelain", "--", *_INPUTS, env=env)
+    _, url, _ = git_status(root, "config", "--get", "remote.origin.url", env=env)
+    return CheckoutState(commit=commit.strip(), changed=bool(changes), repository=_address(url.strip()))
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"https", "http", "ssh", "git"}:
+        return ""
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _cut_off(root: Path, env: dict[str, str]) -> set[str]:

@@ -3,24 +3,28 @@
 import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from build.doors import store
 from build.doors.bakefile import BakeTarget, output_attribute
 from build.doors.buildx import narrated
+from build.doors.checkout import CheckoutState
 from build.doors.effects import Builder, Reporter
 from build.doors.progress import BuildEvent
 from build.image.layout import BrokenLayout, Layout, open_layout
-from build.image.model import BuiltImage
+from build.image.model import BuildRun, BuiltImage
 from build.plan.model import ImagePlan
 
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
-_OF_THE_IMAGE_BEFORE = ("image.json", "smoke.json", "help.json", "push.json", "verify.json")
+_OF_THE_IMAGE_BEFORE = (
+    "image.json", "smoke.json", "help.json", "push.json", "verify.json", "sbom.cdx.json", "provenance.json",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -53,7 +57,7 @@ def rendered(plan: ImagePlan, out: Path) -> bool:
     return all((out / path).is_file() and (out / path).read_text() == text for path, text in plan.files)
 
 
-def build_image(  # noqa: PLR0913  (what a build is)
+def build_image(  # noqa: PLR0913  (what a build is, and what only the caller knows)
     plan: ImagePlan,
     out: Path,
     *,
@@ -62,8 +66,12 @@ def build_image(  # noqa: PLR0913  (what a build is)
     reporter: Reporter,
     engine: Mapping[str, str] = MappingProxyType({}),
     options: tuple[str, ...] = (),
+    checkout: CheckoutState | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BuiltImage:
-    """Build a plan's image into `out`/image and return what it is; `engine` says further versions for the record.
+    """Build a plan's image into `out`/image and return what it is.
+
+    `engine` says further versions for the record, `checkout` what this repository was when the build began.
 
     A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
     Paths in the bake file are relative to `root`; `options` are further ones of bake.
@@ -78,7 +86,7 @@ def build_image(  # noqa: PLR0913  (what a build is)
     for name in _OF_THE_IMAGE_BEFORE:
         (out / name).unlink(missing_ok=True)
     phases = Phases()
-    begun = time.monotonic()
+    begun, started = time.monotonic(), clock()
     whole = BakeTarget(name=plan.target, context="", output=str(part))
     with narrated(reporter) as narrate:
 
@@ -99,10 +107,23 @@ def build_image(  # noqa: PLR0913  (what a build is)
             store.discard(part)
             raise
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
-    built = describe(plan, open_layout(part), phases, engine={"buildx": builder.version(), **engine})
+    state = checkout or CheckoutState()
+    run = BuildRun(
+        started=_stamp(started),
+        finished=_stamp(clock()),
+        commit=state.commit,
+        changed=state.changed,
+        repository=state.repository,
+    )
+    described = describe(plan, open_layout(part), phases, engine={"buildx": builder.version(), **engine})
+    built = replace(described, run=run)
     store.replace_dir(part, out / "image")
     store.write_artifact(out / "image.json", built)
     return built
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def find_built(plan: ImagePlan, out: Path) -> BuiltImage | None:

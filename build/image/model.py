@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from build.recipe.refs import Digest
 
-__all__ = ["BuiltImage", "Layer", "megabytes"]
+__all__ = ["BuildRun", "BuiltImage", "Layer", "megabytes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,21 @@ class Layer:
     """Bytes of the blob."""
     what: str
     """The instruction that made it, from the image's history."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRun:
+    """When an image was built, and what this repository was then. Told beside the image, never in it."""
+
+    started: str
+    """RFC 3339 in UTC."""
+    finished: str
+    commit: str = ""
+    """Of the checkout that the pipeline ran in; empty where that is none."""
+    changed: bool = False
+    """Files of the checkout differed from the commit."""
+    repository: str = ""
+    """Where the checkout came from, without a login; empty where it does not say, or says a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +57,8 @@ class BuiltImage:
     """`hits` and `misses` of the compile cache in this build; none of either when no stage had to compile."""
     engine: dict[str, str]
     """Versions of what built it."""
+    run: BuildRun | None = None
+    """None in image.json of earlier versions."""
 
 
 def megabytes(count: int, *, signed: bool = False) -> str:

@@ -1,6 +1,7 @@
 """Debian root file systems as images: from the registry by digest, or bootstrapped where no registry can be reached."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import process
@@ -8,7 +9,7 @@ from build.doors.bakefile import EPOCH
 from build.errors import ToolMissing
 from build.host.debian import Archive
 
-__all__ = ["bootstrap", "bootstrap_command", "installed"]
+__all__ = ["DebianPackage", "bootstrap", "bootstrap_command", "installed", "packages_in"]
 
 _LEAN = tuple(
     f"--dpkgopt=path-{rule}"
@@ -102,13 +103,35 @@ def bootstrap(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path
     )
 
 
-def installed(dpkg_status: str) -> tuple[str, ...]:
-    """List the packages of a dpkg status file as sorted `name=version`. Pure."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebianPackage:
+    """A package that dpkg has installed, in its own words."""
+
+    name: str
+    version: str
+    architecture: str
+    source: str
+    """The source package that it was built from; with its version in parentheses where that is another."""
+
+
+def packages_in(dpkg_status: str) -> tuple[DebianPackage, ...]:
+    """Read the installed packages of a dpkg status file, sorted by name and version. Pure."""
     found = []
     for stanza in dpkg_status.split("\n\n"):
         fields = dict(
             line.split(": ", 1) for line in stanza.splitlines() if ": " in line and not line.startswith(" ")
         )
         if fields.get("Status", "").endswith(" installed"):
-            found.append(f"{fields['Package']}={fields['Version']}")
-    return tuple(sorted(found))
+            one = DebianPackage(
+                name=fields["Package"],
+                version=fields["Version"],
+                architecture=fields.get("Architecture", ""),
+                source=fields.get("Source", fields["Package"]),
+            )
+            found.append(one)
+    return tuple(sorted(found, key=lambda one: f"{one.name}={one.version}"))
+
+
+def installed(dpkg_status: str) -> tuple[str, ...]:
+    """List the packages of a dpkg status file as sorted `name=version`. Pure."""
+    return tuple(f"{one.name}={one.version}" for one in packages_in(dpkg_status))

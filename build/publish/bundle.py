@@ -41,6 +41,7 @@ __all__ = [
     "TOOLCHAIN",
     "Material",
     "gather",
+    "link_layout",
     "materialise",
 ]
 
@@ -105,8 +106,8 @@ def gather(bundle: Path, plan: ImagePlan, recipe: Recipe, resolver: Resolver, *,
     pack_folder(resolver.sources.unpatched(whole, plan.pin.source, part / "work"), part / SOURCE)
     store.discard(part / "work")
     name = resolver.images.toolchain_name(plan.recipe.toolchain.cuda, plan.pin.toolchain)
-    _link_layout(resolver.images.layout(name, plan.pin.toolchain), part / TOOLCHAIN)
-    _link_layout(resolver.images.layout("base", plan.pin.base), part / BASE)
+    link_layout(resolver.images.layout(name, plan.pin.toolchain), part / TOOLCHAIN)
+    link_layout(resolver.images.layout("base", plan.pin.base), part / BASE)
     bundle.parent.mkdir(parents=True, exist_ok=True)
     store.replace_dir(part, bundle)
 
@@ -136,7 +137,7 @@ def _places(root: Path, name: str, source: Path, bundle: Path) -> Places:
     )
 
 
-def _link_layout(layout: Path, target: Path) -> None:
+def link_layout(layout: Path, target: Path) -> None:
     shutil.copytree(layout, target, copy_function=_link, ignore=shutil.ignore_patterns("ingest"))
 
 

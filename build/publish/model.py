@@ -1,14 +1,15 @@
 """What push asks of a registry, and what it leaves: the content of push.json. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from build.doors.referrers import Referrer
 from build.doors.registry import Manifest
 from build.recipe.refs import Digest, ImageRef
 
-__all__ = ["Manifest", "PushReceipt", "Registry"]
+__all__ = ["Attaching", "Manifest", "PushReceipt", "Referrer", "Registry"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,8 @@ class PushReceipt:
     """Of the manifest, as in image.json and smoke.json."""
     refs: dict[str, Digest]
     """Reference to digest, the immutable tag first."""
+    attached: dict[str, Digest] = field(default_factory=dict)
+    """What refers to the image: artifact type to the digest of its manifest."""
 
 
 class Registry(Protocol):
@@ -50,3 +53,12 @@ class Registry(Protocol):
         """Store a manifest under a tag or digest; return its digest as the registry confirmed it."""
 
     def tags(self, repository: ImageRef) -> tuple[str, ...]: ...
+
+
+class Attaching(Registry, Protocol):
+    """A registry that artifacts are attached in. A subject is an ImageRef with a digest."""
+
+    def referrers(self, subject: ImageRef) -> tuple[Referrer, ...]: ...
+
+    def refer(self, subject: ImageRef, added: tuple[Referrer, ...]) -> None:
+        """See to it that manifests that were pushed are listed as referring to the subject."""

@@ -1,35 +1,28 @@
-"""What an image says of itself, read back from a registry or from out/: its labels and layers, and how it is made again.
+"""What an image says of itself and what is attached to it, read back from a registry or from out/, and how it is made again.
 
-Reads manifest and configuration, never a layer; runs nothing.
+Reads manifest, configuration and what refers to the image, never a layer; runs nothing.
 """
 
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
-from build.doors.registry import Manifest, parse_reference
+from build.attest.model import PROVENANCE, SBOM
+from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import ImageConfig, MalformedError, json_document, parse_config
+from build.image.config import ImageConfig, MalformedError
 from build.image.layout import open_layout
 from build.plan.labels import labelled_patches
 from build.publish.published import contents_of
+from build.publish.pulled import image_manifest, read_config
 from build.recipe.naming import directory_name, tag_of
-from build.recipe.refs import Digest, ImageRef
-from build.report.pulled import image_manifest
+from build.recipe.refs import Digest
+from build.report.attached import NOTHING, Attached, AttachedSource, read_attached, read_bill, read_claim
 
-__all__ = ["ImageSource", "Inspected", "InspectedLayer", "Inspector", "LabelledPatch"]
+__all__ = ["Inspected", "InspectedLayer", "Inspector", "LabelledPatch"]
 
 _OCI = "org.opencontainers.image"
-
-
-class ImageSource(Protocol):
-    """A registry, as far as an image is looked at in it."""
-
-    def manifest(self, ref: ImageRef) -> Manifest | None: ...
-
-    def read_blob(self, repository: ImageRef, digest: Digest) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +77,7 @@ class Inspected:
     labels: tuple[tuple[str, str], ...]
     rebuild: tuple[str, ...] = ()
     """Commands that make it again, in the repository that has its recipe."""
+    attached: Attached = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +87,7 @@ class Inspector:
     out: Path
     recipes: Mapping[str, str]
     """The recipes of this tree, and the upstream commit that each pins."""
-    registry: Callable[[], ImageSource]
+    registry: Callable[[], AttachedSource]
 
     def inspect(self, name: str) -> Inspected:
         """Read what an image says of itself: out/<name>, or a tag or digest of a registry.
@@ -121,20 +115,17 @@ class Inspector:
         layers = tuple(
             InspectedLayer(digest=layer.digest, size=layer.size, what=layer.what) for layer in layout.layers
         )
-        return self._told(
+        told = self._told(
             name, layout.config, layers, digest=layout.digest, config_digest=layout.config_digest
         )
+        return replace(told, attached=_beside(path.parent, layout.digest))
 
     def _from_registry(self, name: str) -> Inspected:
         ref, registry = parse_reference(name), self.registry()
         manifest = image_manifest(ref, registry)
         try:
             contents = contents_of(manifest)
-            data = registry.read_blob(ref, contents.config)
-            if data is None:
-                message = f"{ref} names the configuration {contents.config}, which is not in the registry"
-                raise WorkFailed(message, hint="it was only half pushed or half deleted: push it again")
-            config = parse_config(json_document(data, "the configuration"))
+            config = read_config(ref, contents.config, registry)
         except MalformedError as error:
             message = f"{ref} cannot be read: {error}"
             raise WorkFailed(
@@ -146,7 +137,13 @@ class Inspector:
             InspectedLayer(digest=digest, size=size, what=what)
             for digest, size, what in zip(contents.layers, contents.sizes, steps, strict=True)
         )
-        return self._told(name, config, layers, digest=manifest.digest, config_digest=contents.config)
+        told = self._told(name, config, layers, digest=manifest.digest, config_digest=contents.config)
+        subject = replace(ref, tag="", digest=manifest.digest)
+        attached = read_attached(subject, registry)
+        from_registry = (shlex.join(("./noxw", "-s", "verify", "--", "--image", str(subject))),)
+        return replace(
+            told, attached=attached, rebuild=(*(from_registry if attached.bundles else ()), *told.rebuild)
+        )
 
     def _told(
         self,
@@ -204,6 +201,16 @@ class Inspector:
         folder = directory_name(recipe, variant)
         compare = () if name == folder else (shlex.join(("./noxw", "-s", "diff", "--", name, folder)),)
         return (*found, _build(recipe, variant), *compare)
+
+
+def _beside(out: Path, image: Digest) -> Attached:
+    """Read what `attest` wrote beside a layout. Of another image, it is none."""
+    try:
+        bill = read_bill((out / SBOM).read_bytes(), image)
+        claim = read_claim((out / PROVENANCE).read_bytes(), image)
+    except (FileNotFoundError, MalformedError):
+        return NOTHING
+    return Attached(bill=bill, claims=(claim,))
 
 
 def _pickaxe(recipe: str, commit: str) -> str:

@@ -18,12 +18,12 @@ from build.errors import BadRequest, NothingSelected
 from build.image.layout import Layout
 from build.image.model import BuiltImage
 from build.publish.kept import DIFFERENCE, PUBLISHED
+from build.publish.pulled import BlobSource, image_manifest, pull
 from build.recipe.model import Driver
 from build.recipe.refs import Commit, Digest
 from build.report.compare import compare
 from build.report.difference import Difference
 from build.report.facts import ImageFacts, Kernels, Missing, SourceFacts, kernels_in, labelled, read_facts
-from build.report.pulled import BlobSource, image_manifest, pull
 from build.smoke.model import Expectations, Outcome
 from build.smoke.static import gpu_code
 from build.smoke.static.suite import run_static

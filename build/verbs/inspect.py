@@ -10,6 +10,7 @@ from build.settings import Settings
 from build.verbs.group import Verbs
 
 if TYPE_CHECKING:
+    from build.report.attached import Bill, BuildClaim
     from build.report.inspect import Inspected
 
 __all__ = ["add"]
@@ -20,7 +21,7 @@ def add(verbs: Verbs) -> None:
     inspect = verbs.add(
         "inspect",
         _inspect,
-        "read back what an image says of itself: source, patches, toolchain, base, layers, how to make it again",
+        "read back what an image says of itself, what is attached to it, and how to make it again",
         detail="REF is a tag or a digest in a registry (registry/name:tag, registry/name@sha256:...), or a recipe that was "
         "built here (minifork+no-vmm). No layer is pulled and nothing is run. Ends with 3 where the registry does not "
         "have it, with 4 where the registry cannot be reached.",
@@ -78,12 +79,40 @@ def _show(image: "Inspected", console: Reporter) -> None:
         ("base", image.base_digest),
         ("fingerprint", image.fingerprint),
         ("immutable tag", image.tag),
+        ("packages", _counted(image.attached.bill)),
+        ("bundle", " ".join(image.attached.bundles)),
         ("size", f"{megabytes(image.size)} in {len(image.layers)} layers, {image.platform}"),
     )  # fmt: skip
     console.summary(image.name, ("what", "says"), tuple((what, says) for what, says in rows if says))
+    for claim in image.attached.claims:
+        console.summary("built, by its unsigned provenance", ("what", "says"), _claimed(claim))
     layers = tuple((layer.digest[:19], megabytes(layer.size), layer.what) for layer in image.layers)
     console.summary("layers", ("digest", "size", "made by"), layers)
     if not image.ours:
         console.warning(f"{image.name} has none of Ingot's labels: who made it, and of what, it does not say")
+    for reason in image.attached.refused:
+        console.warning(f"attached, and not taken: {reason}")
     for command in image.rebuild:
         console.note(f"make it again: {command}")
+
+
+def _counted(bill: "Bill | None") -> str:
+    if bill is None:
+        return ""
+    return (
+        f"{bill.debian} of Debian, {bill.python} wheels, {bill.total} parts in all, by its bill of materials"
+    )
+
+
+def _claimed(claim: "BuildClaim") -> tuple[tuple[str, str], ...]:
+    changed = ", with changes that are not committed" if claim.recipes_changed else ""
+    rows = (
+        ("started", claim.started),
+        ("finished", claim.finished),
+        ("by", claim.builder),
+        ("versions", ", ".join(f"{name} {version}" for name, version in claim.versions)),
+        ("recipes", claim.recipes_commit + changed),
+        ("toolchain", claim.toolchain),
+        ("base", claim.base),
+    )
+    return tuple((what, says) for what, says in rows if says)

@@ -67,11 +67,36 @@ def add(verbs: Verbs) -> None:
         action="store_true",
         help="the checks on a GPU are required: without one that the image is compiled for nothing is run",
     )
-    verbs.add_for_recipes(
+    _add_push(verbs)
+
+
+def _add_push(verbs: Verbs) -> None:
+    pushed = verbs.add_for_recipes(
         "push",
         _push,
         "push smoke-tested images to INGOT_REGISTRY",
-        detail="The immutable tag first, read back and compared, then the moving tags.",
+        detail="The immutable tag first, read back and compared, then what is attached, then the moving tags.",
+    )
+    beside = pushed.add_mutually_exclusive_group()
+    beside.add_argument(
+        "--attest",
+        dest="attest",
+        action="store_const",
+        const="yes",
+        help="attach bill of materials and provenance (as INGOT_ATTEST=yes)",
+    )
+    beside.add_argument(
+        "--custody",
+        dest="attest",
+        action="store_const",
+        const="custody",
+        help="attach those, and all that the image is built from (as INGOT_ATTEST=custody)",
+    )
+    verbs.add_for_recipes(
+        "attest",
+        _attest,
+        "write the bill of materials and the provenance of images that were built",
+        detail="sbom.cdx.json (CycloneDX) and provenance.json (SLSA), beside the image; `push --attest` attaches them.",
     )
 
 
@@ -122,5 +147,18 @@ def _push(arguments: argparse.Namespace, settings: Settings, console: Console) -
 
     road = Road(settings=settings, reporter=console)
     return each(
-        ((name, partial(road.push, name)) for name in finished(arguments, settings, "smoke.json")), console
+        (
+            (name, partial(road.push, name, attest=arguments.attest))
+            for name in finished(arguments, settings, "smoke.json")
+        ),
+        console,
+    )
+
+
+def _attest(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.road import Road
+
+    road = Road(settings=settings, reporter=console)
+    return each(
+        ((name, partial(road.attest, name)) for name in finished(arguments, settings, "image.json")), console
     )

@@ -25,6 +25,8 @@ def add(verbs: Verbs) -> None:
     )
     text = "a variation to leave out, to narrow a difference down; several by commas"
     verify.add_argument("--without", default="", metavar="NAME", help=text)
+    text = "verify an image of a registry instead, by digest, from the bundle that `push --custody` attached to it"
+    verify.add_argument("--image", default="", metavar="REF@DIGEST", help=text)
     verify.add_argument("--list", action="store_true", help="list the variations and do nothing")
     again = verbs.add(
         "from-bundle",
@@ -48,9 +50,26 @@ def _verify(arguments: argparse.Namespace, settings: Settings, console: Console)
     if arguments.list:
         console.summary("variations", ("name", "the second build has"), VARIATIONS)
         return dict(VARIATIONS)
+    if arguments.image:
+        return _verify_image(arguments, settings, console, left)
     onward = Onward(settings=settings, reporter=console)
     names = finished(arguments, settings, "image.json")
     return each(((name, partial(onward.verify, name, left)) for name in names), console)
+
+
+def _verify_image(
+    arguments: argparse.Namespace, settings: Settings, console: Console, chosen: frozenset[str]
+) -> object:
+    from build.errors import BadRequest
+    from build.verify.published import PublishedVerifier
+    from build.wiring import Wiring
+
+    if arguments.recipes or arguments.variant:
+        message = "--image names an image of a registry: no recipe and no variant can be named beside it"
+        raise BadRequest(message, hint="leave --image out to verify what lies in out/")
+    registry = Wiring(settings=settings, reporter=console).registry
+    verifier = PublishedVerifier(settings=settings, reporter=console, registry=registry, chosen=chosen)
+    return verifier.verify(arguments.image)
 
 
 def _from_bundle(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

@@ -19,7 +19,7 @@ from build.verify.again import built_again, conditions_here, described
 from build.verify.compare import compare
 from build.verify.model import Comparison, Rebuilt, Varied, Verdict, Verification
 
-__all__ = ["REBUILT", "Verifier", "tell"]
+__all__ = ["REBUILT", "Verifier", "tell", "verified"]
 
 REBUILT: Final = "verify"
 """Folder beside the image of record with the other image and what diffoscope says, where the two differ."""
@@ -62,11 +62,11 @@ class Verifier:
                     work / "compare",
                     same_versions=before.engine == after.engine,
                 )
-            verification = _verification(plan, before, after, how.varied, found)
+            verification = verified(plan, before, after, how.varied, found)
             if found.verdict is Verdict.DIFFERS:
                 store.replace_dir(made / "image", out / REBUILT)
                 said = self._diffoscope(out, record)
-                verification = _verification(plan, before, after, how.varied, found, said)
+                verification = verified(plan, before, after, how.varied, found, said)
         store.write_artifact(out / "verify.json", verification)
         return verification
 
@@ -111,7 +111,7 @@ def _blob(layout: Path, digest: Digest) -> Path:
     return layout / "blobs" / "sha256" / digest.hex
 
 
-def _verification(
+def verified(
     plan: ImagePlan,
     before: Rebuilt,
     after: Rebuilt,

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -10,17 +10,16 @@ from uuid import uuid4
 import pytest
 
 from build.doors.download import ReadingRegistry
-from build.doors.registry import HttpRegistry
+from build.doors.referrers import ReferrersRegistry
 from build.errors import NothingSelected, WorkFailed
-from build.host import registry as server
 from build.publish.history import history
-from build.publish.model import Registry
+from build.publish.model import Attaching
+from build.publish.pulled import pull
 from build.publish.push import push
 from build.publish.rollback import carry_out, plan_rollback
 from build.recipe.refs import Digest, ImageRef
 from build.report.inspect import Inspector
-from build.report.pulled import pull
-from build.settings import Namespace, from_env
+from build.settings import Namespace
 from tests.fakes import FakeRegistry
 from tests.unit.publish.images import make_pushable
 from tests.unit.publish.published import Silent, Upstream, publish, recipe_at
@@ -28,16 +27,9 @@ from tests.unit.publish.published import Silent, Upstream, publish, recipe_at
 OCI = "application/vnd.oci.image.manifest.v1+json"
 
 
-@pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = from_env({"INGOT_CACHE": str(tmp_path_factory.mktemp("cache"))}, Path.cwd())
-    yield server.start(settings, Silent()).address
-    server.stop(settings, purge=True)
-
-
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Registry:
-    return FakeRegistry() if request.param == "fake" else HttpRegistry(docker_config=tmp_path)
+def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Attaching:
+    return FakeRegistry() if request.param == "fake" else ReferrersRegistry(docker_config=tmp_path)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
@@ -47,7 +39,7 @@ def readable(request: pytest.FixtureRequest, tmp_path: Path) -> FakeRegistry | R
 
 
 @pytest.fixture
-def repository(request: pytest.FixtureRequest, registry: Registry) -> ImageRef:
+def repository(request: pytest.FixtureRequest, registry: Attaching) -> ImageRef:
     """A repository that nobody used before."""
     host = "127.0.0.1:1" if isinstance(registry, FakeRegistry) else request.getfixturevalue("address")
     return ImageRef(registry=host, repository=f"team/{uuid4().hex}")
@@ -66,7 +58,7 @@ def blob(tmp_path: Path) -> Callable[[bytes], tuple[Digest, Path]]:
 Blob = Callable[[bytes], tuple[Digest, Path]]
 
 
-def stored(registry: Registry, repository: ImageRef, blob: Blob, content: bytes = b"layer") -> bytes:
+def stored(registry: Attaching, repository: ImageRef, blob: Blob, content: bytes = b"layer") -> bytes:
     """Send the blobs of a small image and return its manifest."""
     entries = []
     for data in (b"{}", content):
@@ -78,7 +70,7 @@ def stored(registry: Registry, repository: ImageRef, blob: Blob, content: bytes 
     ).encode()
 
 
-def test_what_was_never_pushed_does_not_exist(registry: Registry, repository: ImageRef) -> None:
+def test_what_was_never_pushed_does_not_exist(registry: Attaching, repository: ImageRef) -> None:
     assert registry.manifest(replace(repository, tag="nothing")) is None
     assert registry.manifest(replace(repository, digest=Digest(f"sha256:{'0' * 64}"))) is None
     assert registry.has_blob(repository, Digest(f"sha256:{'0' * 64}")) is False
@@ -86,7 +78,7 @@ def test_what_was_never_pushed_does_not_exist(registry: Registry, repository: Im
 
 
 def test_a_blob_arrives_and_its_progress_is_told(
-    registry: Registry, repository: ImageRef, blob: Blob
+    registry: Attaching, repository: ImageRef, blob: Blob
 ) -> None:
     digest, path = blob(b"0123456789" * 100_000)
     counts: list[int] = []
@@ -96,7 +88,7 @@ def test_a_blob_arrives_and_its_progress_is_told(
     assert counts[-1] == 1_000_000
 
 
-def test_a_short_blob_is_read_back(registry: Registry, repository: ImageRef, blob: Blob) -> None:
+def test_a_short_blob_is_read_back(registry: Attaching, repository: ImageRef, blob: Blob) -> None:
     digest, path = blob(b'{"config": 1}')
     registry.push_blob(repository, digest, path)
     assert registry.read_blob(repository, digest) == b'{"config": 1}'
@@ -104,7 +96,7 @@ def test_a_short_blob_is_read_back(registry: Registry, repository: ImageRef, blo
 
 
 def test_a_blob_that_is_not_its_digest_is_refused(
-    registry: Registry, repository: ImageRef, blob: Blob
+    registry: Attaching, repository: ImageRef, blob: Blob
 ) -> None:
     digest, path = blob(b"good")
     path.write_bytes(b"evil")
@@ -114,7 +106,7 @@ def test_a_blob_that_is_not_its_digest_is_refused(
 
 
 def test_a_blob_is_mounted_from_another_repository(
-    registry: Registry, repository: ImageRef, blob: Blob
+    registry: Attaching, repository: ImageRef, blob: Blob
 ) -> None:
     digest, path = blob(b"shared")
     registry.push_blob(repository, digest, path)
@@ -125,7 +117,7 @@ def test_a_blob_is_mounted_from_another_repository(
 
 
 def test_a_manifest_reads_back_by_tag_and_by_digest(
-    registry: Registry, repository: ImageRef, blob: Blob
+    registry: Attaching, repository: ImageRef, blob: Blob
 ) -> None:
     data = stored(registry, repository, blob)
     digest = registry.put_manifest(replace(repository, tag="one"), data, OCI)
@@ -137,7 +129,7 @@ def test_a_manifest_reads_back_by_tag_and_by_digest(
 
 
 def test_a_manifest_without_its_blobs_is_refused(
-    registry: Registry, repository: ImageRef, blob: Blob
+    registry: Attaching, repository: ImageRef, blob: Blob
 ) -> None:
     data = stored(registry, repository, blob)
     elsewhere = replace(repository, repository=f"{repository.repository}/empty", tag="one")
@@ -146,7 +138,7 @@ def test_a_manifest_without_its_blobs_is_refused(
     assert registry.manifest(elsewhere) is None
 
 
-def test_a_tag_moves_and_the_old_image_stays(registry: Registry, repository: ImageRef, blob: Blob) -> None:
+def test_a_tag_moves_and_the_old_image_stays(registry: Attaching, repository: ImageRef, blob: Blob) -> None:
     tag = replace(repository, tag="latest")
     old = registry.put_manifest(tag, stored(registry, repository, blob, b"old"), OCI)
     new = registry.put_manifest(tag, stored(registry, repository, blob, b"new"), OCI)
@@ -159,7 +151,7 @@ def test_a_tag_moves_and_the_old_image_stays(registry: Registry, repository: Ima
 
 
 def test_a_whole_image_is_pushed_and_pushed_again(
-    registry: Registry, repository: ImageRef, tmp_path: Path
+    registry: Attaching, repository: ImageRef, tmp_path: Path
 ) -> None:
     image = make_pushable(tmp_path / "image", b"base" * 1_000_000, b"server")
     namespace = Namespace(host=repository.registry, path=repository.repository)
@@ -199,7 +191,7 @@ def test_a_blob_that_is_not_there_is_no_file(
 
 
 def test_what_was_pushed_is_its_history_and_can_be_gone_back_to(
-    registry: Registry, repository: ImageRef, tmp_path: Path
+    registry: Attaching, repository: ImageRef, tmp_path: Path
 ) -> None:
     namespace = Namespace(host=repository.registry, path=repository.repository)
     states = [Upstream(number=number) for number in (1, 2, 10)]
@@ -224,7 +216,7 @@ def test_what_was_pushed_is_its_history_and_can_be_gone_back_to(
     }  # fmt: skip
 
 
-def test_nothing_there_is_an_answer(registry: Registry, repository: ImageRef) -> None:
+def test_nothing_there_is_an_answer(registry: Attaching, repository: ImageRef) -> None:
     namespace = Namespace(host=repository.registry, path=repository.repository)
     recipe = recipe_at(Upstream(number=1))
     assert history(recipe, namespace, registry, Silent()).images == ()
@@ -233,7 +225,7 @@ def test_nothing_there_is_an_answer(registry: Registry, repository: ImageRef) ->
 
 
 def test_an_image_says_of_itself_what_was_pushed(
-    registry: Registry, repository: ImageRef, tmp_path: Path
+    registry: Attaching, repository: ImageRef, tmp_path: Path
 ) -> None:
     namespace = Namespace(host=repository.registry, path=repository.repository)
     state = Upstream(number=3)

@@ -13,7 +13,7 @@ NAMED = [path for path in MODULES if path.name not in {"__init__.py", "__main__.
 ORDER: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"recipe", "doors", "settings"}),
-    *(frozenset({name}) for name in ("host", "pin", "plan", "image", "smoke", "publish")),
+    *(frozenset({name}) for name in ("host", "pin", "plan", "image", "attest", "smoke", "publish")),
     frozenset({"follow", "bench", "report", "verify"}),
     frozenset({"several", "wiring"}),
     frozenset({"onward"}),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.checkout import added_lines
+from build.doors.checkout import CheckoutState, added_lines, checkout_state
 
 pytestmark = pytest.mark.processes
 
@@ -51,3 +51,48 @@ def test_a_shallow_clone_s_oldest_commit_says_nothing(tmp_path: Path) -> None:
     commit(tmp_path / "whole", "commit: one\n# a remark\n", 9)
     git(tmp_path, "clone", "-q", "--depth=1", f"file://{tmp_path}/whole", "shallow")
     assert added_lines(tmp_path / "shallow", "recipes", "commit:") == {}
+
+
+def test_the_state_that_a_build_depends_on(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    commit(tmp_path, "a: 1\n", 1)
+    found = checkout_state(tmp_path)
+    assert (len(found.commit), found.changed, found.repository) == (40, False, "")
+    (tmp_path / "notes.txt").write_text("no input of a build")
+    assert checkout_state(tmp_path) == found
+    (tmp_path / "recipes" / "new.yaml").write_text("a: 1\n")
+    assert checkout_state(tmp_path).changed, "a recipe that is not committed"
+    (tmp_path / "recipes" / "new.yaml").unlink()
+    (tmp_path / "recipes" / "x.yaml").write_text("a: 2\n")
+    assert checkout_state(tmp_path).changed
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://me:secret@git.example.org/recipes.git", "https://git.example.org/recipes.git"),
+        ("ssh://git@git.example.org/recipes.git", "ssh://git.example.org/recipes.git"),
+        ("/srv/recipes", ""),
+        ("file:///srv/recipes", ""),
+    ],
+)
+def test_an_address_is_told_without_login_and_a_path_not_at_all(tmp_path: Path, url: str, said: str) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    commit(tmp_path, "a: 1\n", 1)
+    git(tmp_path, "remote", "add", "origin", url)
+    assert checkout_state(tmp_path).repository == said
+
+
+def test_a_second_worktree_has_a_state_too(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    git(tmp_path / "one", "init", "-q", "-b", "main")
+    commit(tmp_path / "one", "a: 1\n", 1)
+    git(tmp_path / "one", "worktree", "add", "-q", str(tmp_path / "two"))
+    assert checkout_state(tmp_path / "two") == checkout_state(tmp_path / "one")
+    assert checkout_state(tmp_path / "two").commit
+
+
+def test_where_git_knows_nothing_nothing_is_said(tmp_path: Path) -> None:
+    assert checkout_state(tmp_path) == CheckoutState()
+    git(tmp_path, "init", "-q")
+    assert checkout_state(tmp_path) == CheckoutState(), "no commit yet"

@@ -216,5 +216,5 @@ def test_the_receipt_is_written_and_read_back(pushable: Pushable, tmp_path: Path
     assert document["refs"] == {
         str(replace(REF, tag=name)): receipt.digest for name in (TAG, "latest", "stable")
     }
-    assert set(document) == {"digest", "refs"}
+    assert set(document) == {"digest", "refs", "attached"}
     assert store.read_artifact(tmp_path / "push.json", PushReceipt, made_by="nox -s push") == receipt

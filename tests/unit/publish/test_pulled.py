@@ -11,8 +11,8 @@ import pytest
 from build.doors.registry import Manifest
 from build.errors import BadRequest, NothingSelected, Unreachable, WorkFailed
 from build.image.layout import Layout, open_layout
+from build.publish.pulled import pull
 from build.recipe.refs import Digest, ImageRef
-from build.report.pulled import pull
 from tests.fakes import FakeRegistry, RecordingReporter
 from tests.layouts import OCI_INDEX, write_layout
 

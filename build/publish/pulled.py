@@ -11,13 +11,21 @@ from build.doors import store
 from build.doors.effects import Reporter, Step
 from build.doors.registry import Manifest
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import MalformedError, digest, items, json_document, mapping
+from build.image.config import (
+    ImageConfig,
+    MalformedError,
+    digest,
+    items,
+    json_document,
+    mapping,
+    parse_config,
+)
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.image.model import megabytes
 from build.publish.published import contents_of
 from build.recipe.refs import Digest, ImageRef
 
-__all__ = ["BlobSource", "Manifests", "PulledImage", "image_manifest", "pull"]
+__all__ = ["BlobSource", "Manifests", "PulledImage", "image_manifest", "pull", "read_config"]
 
 _INDEXES: Final = frozenset(
     {
@@ -32,6 +40,12 @@ class Manifests(Protocol):
     """A registry, as far as it says what a reference means."""
 
     def manifest(self, ref: ImageRef) -> Manifest | None: ...
+
+
+class ConfigSource(Manifests, Protocol):
+    """A registry, as far as configurations are read from it."""
+
+    def read_blob(self, repository: ImageRef, digest: Digest) -> bytes | None: ...
 
 
 class BlobSource(Manifests, Protocol):
@@ -110,6 +124,20 @@ def image_manifest(ref: ImageRef, registry: Manifests) -> Manifest:
         message = f"{ref} lists {names[0]}, which does not exist"
         raise WorkFailed(message)
     return inner
+
+
+def read_config(ref: ImageRef, name: Digest, registry: ConfigSource) -> ImageConfig:
+    """Read the configuration that the manifest of an image names.
+
+    Raises:
+        WorkFailed: it is not in the registry.
+        MalformedError: it cannot be read.
+    """
+    data = registry.read_blob(ref, name)
+    if data is None:
+        message = f"{ref} names the configuration {name}, which is not in the registry"
+        raise WorkFailed(message, hint="it was only half pushed or half deleted: push it again")
+    return parse_config(json_document(data, "the configuration"))
 
 
 def _entry(value: object) -> dict[str, Any]:
