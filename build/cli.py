@@ -13,7 +13,7 @@ from build.doors.console import Console
 from build.errors import BadRecipes, IngotError, WorkFailed
 from build.settings import from_env
 from build.several import SeveralFailed
-from build.verbs import bench, ci, compare, follow, house, inspect, publish, rebuild, report, road
+from build.verbs import bench, ci, compare, custody, follow, house, inspect, publish, rebuild, report, road
 from build.verbs.group import Handler, Verbs
 
 __all__ = ["main"]
@@ -95,6 +95,6 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = Verbs(parser)
-    for group in (road, report, bench, publish, follow, rebuild, house, compare, inspect, ci):
+    for group in (road, report, bench, publish, custody, follow, rebuild, house, compare, inspect, ci):
         group.add(verbs)
     return parser
