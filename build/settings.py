@@ -31,6 +31,8 @@ _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _GITHUB_API = "https://api.github.com"
+_SNAPSHOT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9.+-]+)+")
+"""Of characters that apt keeps as they are in the names of its indexes."""
 _OWNER_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 _RESERVED = "packages"
 
@@ -70,6 +72,11 @@ SETTINGS: tuple[Setting, ...] = tuple(
             "INGOT_BASE",
             "auto",
             "auto: the base from its registry, bootstrapped if unreachable; registry; bootstrap",
+        ),
+        (
+            "INGOT_APT_SNAPSHOT",
+            "",
+            "address of a Debian snapshot, .../debian/<time>: toolchain and base take their packages from there alone",
         ),
         (
             "INGOT_CUSTODY",
@@ -146,6 +153,8 @@ class Settings:
     engine: EngineChoice = "auto"
     engine_name: str = "main"
     base: BaseChoice = "auto"
+    apt_snapshot: str = ""
+    """Address of a Debian snapshot, without a slash at its end."""
     custody: Namespace | Path | None = None
     """A registry's namespace, or the folder of an OCI layout."""
     custody_first: bool = False
@@ -183,6 +192,7 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         builder=env.get("INGOT_BUILDER") or env.get("BUILDX_BUILDER") or "",
         engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),
         engine_name=_engine_name(env.get("INGOT_ENGINE_NAME") or "main"),
+        apt_snapshot=_snapshot(env.get("INGOT_APT_SNAPSHOT", "").strip().rstrip("/")),
         custody=custody_place(env.get("INGOT_CUSTODY", "").strip(), root=root, home=home),
         custody_first=_flag(env, "INGOT_CUSTODY_FIRST"),
         base=cast("BaseChoice", _one_of("INGOT_BASE", env, get_args(BaseChoice))),
@@ -237,6 +247,16 @@ def _namespace(name: str, text: str) -> Namespace | None:
         message = f"{name} is '{text}': there is no namespace of lower-case words after the host"
         raise BadRequest(message, hint=f"{name}={host}/your-name")
     return Namespace(host=host, path=path)
+
+
+def _snapshot(text: str) -> str:
+    if text and not (_SNAPSHOT.fullmatch(text) and re.search(r"/debian(?:/|$)", text)):
+        message = f"INGOT_APT_SNAPSHOT is '{text}'"
+        hint = (
+            "an http(s) address without login, with `debian` where the security archive has `debian-security`"
+        )
+        raise BadRequest(message, hint=f"{hint}: http://snapshot.example.org/archive/debian/20261101T000000Z")
+    return text
 
 
 def _mirrors(text: str) -> tuple[Mirror, ...]:

@@ -73,6 +73,7 @@ class Wiring:
             reporter=self.reporter,
             registry_has=self._registry_has,
             custody=self.custody,
+            snapshot=self.settings.apt_snapshot,
         )
 
     @cached_property

@@ -39,6 +39,8 @@ class ImageStore:
     registry_has: _Registry
     """Asks the registry for `image@digest`: True or False, or raises Unreachable."""
     custody: Custody | None = None
+    snapshot: str = ""
+    """Address of a Debian snapshot; it decides packages, so it is part of every lock here."""
 
     def base(self, lock: DebianLock, packages: tuple[str, ...], *, mode: str) -> PinnedImage:
         """Return the base with these Debian packages, by `registry`, `bootstrap` or `auto`: the registry where it answers."""
@@ -86,6 +88,7 @@ class ImageStore:
             lock.suite,
             lock.digest,
             list(lock.toolchain_packages),
+            *([self.snapshot] if self.snapshot else []),
         ]
         return store.sha256_text(store.canonical_json(inputs))
 
@@ -93,14 +96,16 @@ class ImageStore:
         """Hash what a Debian image is made from, for each origin; needs nothing but the tree."""
         wanted = tuple(sorted(packages))
         # The archive's address is the host's own and no input; everything else of the call is.
-        nowhere = Archive(uri="", codename=lock.suite)
-        made_by = {
-            "registry": [lock.digest],
-            "bootstrap": list(debian.bootstrap_command(nowhere, lock.suite, wanted, Path("rootfs.tar"))),
-        }
+        nowhere = Archive(uri=self.snapshot, codename=lock.suite)
+        command = debian.bootstrap_command(
+            nowhere, lock.suite, wanted, Path("rootfs.tar"), snapshot=bool(self.snapshot)
+        )
+        made_by = {"registry": [lock.digest], "bootstrap": list(command)}
         return {
             origin: store.sha256_text(
-                store.canonical_json([origin, list(wanted), how, self._maker.debian_file(origin, wanted)])
+                store.canonical_json(
+                    [origin, list(wanted), how, self._maker.debian_file(origin, lock, wanted)]
+                )
             )
             for origin, how in made_by.items()
         }
@@ -169,6 +174,7 @@ class ImageStore:
             builder=self.builder,
             reporter=self.reporter,
             custody=self.custody,
+            snapshot=self.snapshot,
         )
 
     def _copied(self, custody: Custody, keys: dict[str, str]) -> PinnedImage | None:

@@ -1,14 +1,14 @@
 """How toolchain and base are made: Debian's packages, CUDA's wheels, one bake each. Where they are kept is decided elsewhere."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.doors import store
 from build.doors.bakefile import BakeTarget, bake_json, layout_digest
 from build.doors.effects import Builder, Reporter
 from build.doors.templates import render
-from build.host.debian import ensure_installed, read_archive
+from build.host.debian import Archive, ensure_installed, read_archive
 from build.pin import debian
 from build.pin.custody import Custody
 from build.pin.locks import CudaLock, DebianLock
@@ -22,6 +22,10 @@ DRIVER_STUB = "driver-stub/libcuda.so.1"
 """The stub beside a toolchain's layout."""
 
 
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_NO_CA = ("Acquire::https::Verify-Peer=false", "Acquire::https::Verify-Host=false")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Maker:
     """Makes the images that builds start from, each in an empty folder."""
@@ -31,6 +35,8 @@ class Maker:
     builder: Callable[[], Builder]
     reporter: Reporter
     custody: Custody | None
+    snapshot: str
+    """Address of the Debian snapshot that packages come from; empty: the machine's own archive, or the base's."""
 
     def debian(
         self,
@@ -49,9 +55,13 @@ class Maker:
             contexts = (("debian-registry", f"docker-image://{reference}"),)
         else:
             ensure_installed((("mmdebstrap", "mmdebstrap"),), self.reporter)
-            debian.bootstrap(read_archive(), lock.suite, packages, work / "context" / "rootfs.tar")
+            archive = read_archive()
+            if self.snapshot:
+                archive = replace(archive, uri=self.snapshot)
+            tar = work / "context" / "rootfs.tar"
+            debian.bootstrap(archive, lock.suite, packages, tar, snapshot=bool(self.snapshot))
         (work / "context").mkdir(exist_ok=True)
-        store.write_text(work / "Dockerfile", self.debian_file(origin, packages))
+        store.write_text(work / "Dockerfile", self.debian_file(origin, lock, packages))
         context = str(work / "context")
         layout = BakeTarget(
             name="debian",
@@ -76,7 +86,10 @@ class Maker:
         return PinnedImage(
             lock=key,
             digest=layout_digest(work / "layout"),
-            origin=f"registry: {reference}" if origin == "registry" else f"bootstrapped: debian/{lock.suite}",
+            origin=(
+                f"registry: {reference}" if origin == "registry" else f"bootstrapped: debian/{lock.suite}"
+            )
+            + (f", packages of {self.snapshot}" if self.snapshot else ""),
             packages=debian.installed((work / "dpkg" / "status").read_text(encoding="utf-8")),
         )
 
@@ -117,9 +130,20 @@ class Maker:
             lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
         )
 
-    def debian_file(self, origin: str, packages: tuple[str, ...]) -> str:
+    def debian_file(self, origin: str, lock: DebianLock, packages: tuple[str, ...]) -> str:
         """Render the Dockerfile of a Debian image."""
-        return render(self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages)
+        lines: tuple[str, ...] = ()
+        check = options = ""
+        if self.snapshot:
+            # The base's own keyring; it knows no CA yet, and a snapshot's server sends http to https. Signatures decide.
+            archive = Archive(uri=self.snapshot, codename=lock.suite, signed_by=_KEYRING)
+            lines = debian.sources(archive, lock.suite)
+            check = debian.lists_check(archive, lock.suite, "/var/lib/apt/lists")
+            options = " ".join(f"-o {one}" for one in (*debian.SNAPSHOT_OPTIONS, *_NO_CA))
+        return render(
+            self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages, sources=lines, check=check,
+            options=options,
+        )  # fmt: skip
 
     def toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
         """Render the toolchain's Dockerfile; return it with the script that it runs."""

@@ -60,7 +60,7 @@ def _keep(road: "Road", recipes: tuple["Recipe", ...], variant: str, console: Co
 
     def kept(recipe: "Recipe") -> "tuple[Kept, ...]":
         found: list[Piece] = [
-            *pieces(effective(recipe, variant), road.resolve(recipe, variant), road.resolver)
+            *pieces(effective(recipe, variant), road.resolve(recipe, variant).pin, road.resolver)
         ]
         return keep(found, custody, console)
 

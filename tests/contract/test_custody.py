@@ -13,6 +13,7 @@ import pytest
 from build.doors import store
 from build.doors.bakefile import layout_digest
 from build.doors.download import ReadingRegistry
+from build.doors.effects import Builder
 from build.doors.git import GitMirrors
 from build.doors.packageindex import IndexFile
 from build.doors.registry import Manifest
@@ -90,14 +91,14 @@ class Machine:
             else None
         )
 
-        def no_builder() -> object:
+        def no_builder() -> Builder:
             message = "nothing is made here"
             raise Unreachable(message)
 
         images = ImageStore(
             cache=self.cache,
             templates=ROOT / "dockerfiles",
-            builder=no_builder,  # type: ignore[arg-type]  (it never returns one)
+            builder=no_builder,
             reporter=self.reporter,
             registry_has=lambda _reference: True,
             custody=self.custody,
