@@ -111,11 +111,11 @@ def test_the_table_has_each_variable_once() -> None:
         ("registry.example.org/team", Namespace(host="registry.example.org", path="team")),
         ("/srv/custody", Path("/srv/custody")),
         ("./kept", ROOT / "kept"),
-        ("~/kept", Path("/home/someone/kept")),
+        ("~/kept", Path("/home/u/kept")),
     ],
 )
 def test_copies_are_kept_in_a_registry_or_a_folder(text: str, place: object) -> None:
-    assert from_env({"INGOT_CUSTODY": text, "HOME": "/home/someone"}, ROOT).custody == place
+    assert from_env({"INGOT_CUSTODY": text, "HOME": "/home/u"}, ROOT).custody == place
 
 
 def test_a_place_of_copies_that_is_neither_is_refused_by_its_own_name() -> None:

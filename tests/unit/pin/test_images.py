@@ -102,7 +102,7 @@ def test_the_registrys_base_has_all_its_sources_replaced(tmp_path: Path) -> None
     plain, _ = store_of(tmp_path)
     text = replace(plain, snapshot=SNAPSHOT)._maker.debian_file("registry", DEBIAN, ("curl",))
     assert "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d" in text
-    assert text.count("echo 'deb [signed-by=") == 3
+    assert text.count("'deb [signed-by=") == 3
     assert text.count("https://") == 0
     update, check, install = (
         text.index(word) for word in (" update;", "which is not of the snapshot", " install -y")
