@@ -172,6 +172,12 @@ def rollback(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def custody(session: nox.Session) -> None:
+    """Keep copies of what recipes are built from in INGOT_CUSTODY, or ask the origins: nox -s custody -- [RECIPE...] [--check]."""
+    verb(session, "custody")
+
+
+@nox.session(default=False)
 def matrix(session: nox.Session) -> None:
     """Write the recipes to stdout as a matrix of CI jobs, JSON."""
     verb(session, "matrix")

@@ -17,6 +17,7 @@ from build.verbs import (
     bench,
     ci,
     compare,
+    custody,
     follow,
     house,
     inspect,
@@ -108,6 +109,20 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = Verbs(parser)
-    for group in (road, verify, report, bench, publish, follow, rebuild, house, compare, inspect, size, ci):
+    for group in (
+        road,
+        verify,
+        report,
+        bench,
+        publish,
+        custody,
+        follow,
+        rebuild,
+        house,
+        compare,
+        inspect,
+        size,
+        ci,
+    ):
         group.add(verbs)
     return parser

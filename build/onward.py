@@ -152,7 +152,7 @@ class Onward(Wiring):
 
     def _push(self, name: str, namespace: Namespace, *, moving: bool, attest: AttestChoice) -> PushReceipt:
         from build.publish.attach import attach
-        from build.publish.custody import deposit
+        from build.publish.depot import deposit
         from build.publish.kept import keep_published
         from build.publish.push import push
 

@@ -20,8 +20,10 @@ from build.image.model import BuiltImage
 from build.onward import Onward
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin
+from build.pin.packages import Moved, moved
 from build.plan.model import ImagePlan
 from build.plan.plan import Places, make_plan, unpinned
+from build.publish.kept import PUBLISHED
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.recipe.naming import directory_name
@@ -32,7 +34,15 @@ from build.several import Call, SeveralFailed, each, together
 from build.smoke.model import SmokeReport
 from build.smoke.run import covers, expectations_of
 
-__all__ = ["Road"]
+__all__ = ["Resolved", "Road"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A proven pin, and what moved since the one before it."""
+
+    pin: Pin
+    moved: tuple[Moved, ...]
 
 
 @dataclass(kw_only=True)
@@ -60,12 +70,12 @@ class Road(Onward):
         self.reporter.note(f"{plan.name}: {out / 'Dockerfile'}")
         return plan
 
-    def resolve(self, recipe: Recipe, variant: str) -> Pin:
+    def resolve(self, recipe: Recipe, variant: str) -> Resolved:
         """Prove the pin and write pin.json."""
         with self._alone(recipe, variant) as out:
-            pin = self._resolve(recipe, variant, out)
-            self.resolver.prove(effective(recipe, variant), pin)
-            return pin
+            resolved = self._resolve(recipe, variant, out)
+            self.resolver.prove(effective(recipe, variant), resolved.pin)
+            return resolved
 
     def plan(self, recipe: Recipe, variant: str) -> ImagePlan:
         """Resolve, plan, write plan.json and what was rendered."""
@@ -137,7 +147,7 @@ class Road(Onward):
         with store.locked(out / ".lock"):
             yield out
 
-    def _resolve(self, recipe: Recipe, variant: str, out: Path) -> Pin:
+    def _resolve(self, recipe: Recipe, variant: str, out: Path) -> Resolved:
         known = store.read_known(out / "pin.json", Pin)
         pin = self.resolver.resolve(effective(recipe, variant), known=known)
         if pin != known:
@@ -145,10 +155,14 @@ class Road(Onward):
         self.reporter.note(
             f"{out.name}: base {pin.base.origin}; toolchain CUDA {recipe.toolchain.cuda}, {pin.toolchain.origin}"
         )
-        return pin
+        before = known or store.read_known(out / PUBLISHED / "pin.json", Pin)
+        changes = moved(before, pin) if before else ()
+        for one in changes:
+            self.reporter.note(f"{out.name}: {one}")
+        return Resolved(pin=pin, moved=changes)
 
     def _plan(self, recipe: Recipe, variant: str, out: Path) -> ImagePlan:
-        plan = self._planned(recipe, variant, self._resolve(recipe, variant, out))
+        plan = self._planned(recipe, variant, self._resolve(recipe, variant, out).pin)
         if not rendered(plan, out):
             write_rendered(plan, out)
         if store.read_known(out / "plan.json", ImagePlan) != plan:

@@ -18,6 +18,7 @@ __all__ = [
     "Namespace",
     "Setting",
     "Settings",
+    "custody_place",
     "from_env",
 ]
 
@@ -31,6 +32,8 @@ _HOST = re.compile(
 _PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _GITHUB_API = "https://api.github.com"
+_SNAPSHOT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9.+-]+)+")
+"""Of characters that apt keeps as they are in the names of its indexes."""
 _OWNER_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 _RESERVED = "packages"
 
@@ -75,6 +78,21 @@ SETTINGS: tuple[Setting, ...] = tuple(
             "INGOT_BASE",
             "auto",
             "auto: the base from its registry, bootstrapped if unreachable; registry; bootstrap",
+        ),
+        (
+            "INGOT_APT_SNAPSHOT",
+            "",
+            "address of a Debian snapshot, .../debian/<time>: toolchain and base take their packages from there alone",
+        ),
+        (
+            "INGOT_CUSTODY",
+            "",
+            "where copies of what builds start from are kept: host/namespace, or a folder (/..., ./..., ~/...)",
+        ),
+        (
+            "INGOT_CUSTODY_FIRST",
+            "",
+            "any value but 0: take the copies and ask their origins only without one",
         ),
         ("DOCKER_HOST", "", "the host's engine, as the docker command understands it"),
         ("DOCKER_CONFIG", "~/.docker", "docker's configuration, with the credentials for push"),
@@ -137,6 +155,11 @@ class Settings:
     engine: EngineChoice = "auto"
     engine_name: str = "main"
     base: BaseChoice = "auto"
+    apt_snapshot: str = ""
+    """Address of a Debian snapshot, without a slash at its end."""
+    custody: Namespace | Path | None = None
+    """A registry's namespace, or the folder of an OCI layout."""
+    custody_first: bool = False
     docker_host: str = ""
     docker_config: Path
     docker_tls: tuple[tuple[str, str], ...] = ()
@@ -166,12 +189,15 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         path=env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         runtime_dir=env.get("XDG_RUNTIME_DIR", ""),
         temp_dir=env.get("TMPDIR") or "/tmp",  # noqa: S108
-        registry=_namespace(env.get("INGOT_REGISTRY", "").strip()),
+        registry=_namespace("INGOT_REGISTRY", env.get("INGOT_REGISTRY", "").strip()),
         attest=cast("AttestChoice", _one_of("INGOT_ATTEST", env, get_args(AttestChoice))),
         git_mirrors=_mirrors(env.get("INGOT_GIT_MIRROR", "")),
         builder=env.get("INGOT_BUILDER") or env.get("BUILDX_BUILDER") or "",
         engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),
         engine_name=_engine_name(env.get("INGOT_ENGINE_NAME") or "main"),
+        apt_snapshot=_snapshot(env.get("INGOT_APT_SNAPSHOT", "").strip().rstrip("/")),
+        custody=custody_place(env.get("INGOT_CUSTODY", "").strip(), root=root, home=home),
+        custody_first=_flag(env, "INGOT_CUSTODY_FIRST"),
         base=cast("BaseChoice", _one_of("INGOT_BASE", env, get_args(BaseChoice))),
         docker_host=env.get("DOCKER_HOST", ""),
         docker_config=_folder(env.get("DOCKER_CONFIG", ""), home / ".docker", root=root, home=home),
@@ -203,20 +229,37 @@ def _github(env: Mapping[str, str]) -> GitHub:
     return GitHub(api=api, repository=repository, token=env.get("GITHUB_TOKEN", "").strip())
 
 
-def _namespace(text: str) -> Namespace | None:
+def custody_place(text: str, *, root: Path, home: Path) -> Namespace | Path | None:
+    """Read where copies are kept. What begins like a path is a folder; anything else is a registry's namespace."""
+    if text.startswith(("/", "./", "../", "~/")):
+        return _folder(text, root, root=root, home=home)
+    return _namespace("INGOT_CUSTODY", text)
+
+
+def _namespace(name: str, text: str) -> Namespace | None:
     if not text:
         return None
     host, _, path = text.rstrip("/").partition("/")
     if "://" in text:
-        message = f"INGOT_REGISTRY is '{text}': a registry is named without a scheme"
-        raise BadRequest(message, hint=f"INGOT_REGISTRY={text.split('://', 1)[1] or 'ghcr.io/your-name'}")
+        message = f"{name} is '{text}': a registry is named without a scheme"
+        raise BadRequest(message, hint=f"{name}={text.split('://', 1)[1] or 'ghcr.io/your-name'}")
     if not _HOST.fullmatch(host):
-        message = f"INGOT_REGISTRY is '{text}': '{host}' is not the name of a registry host"
-        raise BadRequest(message, hint="name the host too, e.g. INGOT_REGISTRY=docker.io/your-name")
+        message = f"{name} is '{text}': '{host}' is not the name of a registry host"
+        raise BadRequest(message, hint=f"name the host too, e.g. {name}=docker.io/your-name")
     if not _PATH.fullmatch(path):
-        message = f"INGOT_REGISTRY is '{text}': there is no namespace of lower-case words after the host"
-        raise BadRequest(message, hint=f"INGOT_REGISTRY={host}/your-name")
+        message = f"{name} is '{text}': there is no namespace of lower-case words after the host"
+        raise BadRequest(message, hint=f"{name}={host}/your-name")
     return Namespace(host=host, path=path)
+
+
+def _snapshot(text: str) -> str:
+    if text and not (_SNAPSHOT.fullmatch(text) and re.search(r"/debian(?:/|$)", text)):
+        message = f"INGOT_APT_SNAPSHOT is '{text}'"
+        hint = (
+            "an http(s) address without login, with `debian` where the security archive has `debian-security`"
+        )
+        raise BadRequest(message, hint=f"{hint}: http://snapshot.example.org/archive/debian/20261101T000000Z")
+    return text
 
 
 def _mirrors(text: str) -> tuple[Mirror, ...]:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
+from build.pin.custody import Custody, Shelf
 from build.pin.images import ImageStore
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
-from build.settings import Settings
+from build.recipe.refs import ImageRef
+from build.settings import Namespace, Settings
 
 if TYPE_CHECKING:
     from build.doors.buildx import Buildx
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
     from build.doors.pullrequests import PullRequests
     from build.doors.referrers import ReferrersRegistry
 
-__all__ = ["Wiring"]
+__all__ = ["CUSTODY", "Wiring"]
+
+CUSTODY = "custody"
+"""The repository of copies below the user's namespace."""
 
 
 @dataclass(kw_only=True)
@@ -67,7 +72,32 @@ class Wiring:
             builder=lambda: self.buildx,
             reporter=self.reporter,
             registry_has=self._registry_has,
+            custody=self.custody,
+            snapshot=self.settings.apt_snapshot,
         )
+
+    @cached_property
+    def custody(self) -> Custody | None:
+        """The user's copies, where they said that there are some."""
+        place = self.settings.custody
+        if place is None:
+            return None
+        return Custody(
+            shelf=self.shelf(place),
+            first=self.settings.custody_first,
+            cache=self.settings.cache / "custody",
+            reporter=self.reporter,
+        )
+
+    def shelf(self, place: Namespace | Path) -> Shelf:
+        from build.doors.download import ReadingRegistry
+        from build.doors.shelf import LayoutShelf, RegistryShelf
+
+        if isinstance(place, Path):
+            return LayoutShelf(root=place)
+        registry = ReadingRegistry(docker_config=self.settings.docker_config)
+        repository = ImageRef(registry=place.host, repository=f"{place.path}/{CUSTODY}")
+        return RegistryShelf(registry=registry, repository=repository)
 
     @cached_property
     def resolver(self) -> Resolver:
@@ -81,6 +111,7 @@ class Wiring:
             patches=root / "patches",
             samples=root / "samples",
             reporter=self.reporter,
+            custody=self.custody,
         )
         return Resolver(
             sources=sources,

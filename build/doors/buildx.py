@@ -20,6 +20,7 @@ _NO_ENGINE = re.compile(
 )
 _ERROR = re.compile(r"\b(?:fatal )?error:|\bCMake Error|^error\b|\bundefined reference\b", re.IGNORECASE)
 """How compilers, linkers, CMake and our own scripts begin to say what is wrong."""
+_FINDING = "error: "
 _NO_SPACE = "no space left on device"
 
 
@@ -31,7 +32,9 @@ class BuildFailed(WorkFailed):
         full = any(_NO_SPACE in line for line in tail)
         hint = "free disk space, e.g. `docker builder prune`; " if full else ""
         super().__init__("\n".join((where, *tail)), hint=f"{hint}the whole log is {log}")
-        said = next((line for line in tail if _ERROR.search(line)), tail[-1] if tail else step)
+        errors = [line for line in tail if _ERROR.search(line)]
+        # A script's own finding says more than the tool's error that it stands below.
+        said = next((line for line in errors if line.startswith(_FINDING)), [*errors, *tail[-1:], step][0])
         self.reason = f"the build failed in stage {stage}: {said.strip()}" if stage else where
         self.stage = stage
         self.tail = tail

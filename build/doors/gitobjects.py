@@ -69,7 +69,7 @@ def read_folder(folder: Path, links: tuple[Link, ...] = (), *, settled: bool = T
     """Name what lies in a folder.
 
     `settled`: nothing but 0644 and 0755 has its mode, and no folder is empty; what breaks this gives another id. Without
-    it modes count as git counts them when it adds files, and empty folders do not.
+    it modes count as git counts them when it adds files; empty folders and what is named .git do not.
     """
     entries: dict[str, tuple[str, str]] = {}
     blobs: dict[str, str] = {}
@@ -90,6 +90,9 @@ def _tree(
     found: list[tuple[bytes, str, bytes, str]] = []
     with os.scandir(folder) as listing:
         for entry in listing:
+            # Git adds nothing of that name; archives made from a submodule hold a file of it.
+            if entry.name == ".git" and not settled:
+                continue
             path = f"{prefix}{entry.name}"
             name = os.fsencode(entry.name)
             if entry.is_dir(follow_symlinks=False):

@@ -31,6 +31,12 @@ class Archive:
     codename: str
     signed_by: str = ""
 
+    @property
+    def security(self) -> str:
+        """Where the security suite lies: beside the archive, with `debian-security` in the place of `debian`."""
+        before, found, after = self.uri.rstrip("/").rpartition("/debian")
+        return f"{before}/debian-security{after}" if found else f"{after}/debian-security"
+
     def lines(self, suites: tuple[str, ...]) -> str:
         """Write a sources.list that takes `suites` from the same place."""
         option = f" [signed-by={self.signed_by}]" if self.signed_by else ""

@@ -16,9 +16,10 @@ from typing import Protocol
 from build.doors import process, store
 from build.doors.packageindex import IndexFile, download, simple_index
 from build.errors import BadRequest, CommandFailed, WorkFailed
+from build.pin.custody import Custody, archive_name, obtained
 from build.recipe.model import SdistSource
 
-__all__ = ["Index", "Unpacked", "fetch_archive", "prove_archive"]
+__all__ = ["ConfiguredIndex", "Index", "Unpacked", "archive_path", "fetch_archive", "prove_archive"]
 
 _PIP_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 
@@ -68,7 +69,9 @@ class ConfiguredIndex:
 
 
 @contextmanager
-def fetch_archive(source: SdistSource, cache: Path, *, index: Index | None = None) -> Iterator[Unpacked]:
+def fetch_archive(
+    source: SdistSource, cache: Path, *, index: Index | None = None, custody: Custody | None = None
+) -> Iterator[Unpacked]:
     """Fetch a source archive by its hash and unpack its project folder for the block.
 
     Raises:
@@ -76,9 +79,14 @@ def fetch_archive(source: SdistSource, cache: Path, *, index: Index | None = Non
         BadRequest: it has no archive with this hash, or the archive has no such folder.
         WorkFailed: the bytes that came are not those of the hash.
     """
-    path = _place(source, cache)
+    path = archive_path(source, cache)
     if not path.exists():
-        _fetch(source, path, index or ConfiguredIndex())
+        obtained(
+            custody,
+            source.sdist,
+            lambda: _fetch(source, path, index or ConfiguredIndex()),
+            lambda keeper: keeper.files(archive_name(source.sha256), path.parent) or None,
+        )
     prove_archive(source, cache)
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
         newest = _unpack(source, path, Path(scratch))
@@ -97,13 +105,14 @@ def prove_archive(source: SdistSource, cache: Path) -> None:
     Raises:
         WorkFailed: with both hashes.
     """
-    path = _place(source, cache)
+    path = archive_path(source, cache)
     if path.exists() and (found := store.sha256_file(path)) != source.sha256:
         message = f"{path} was changed: its hash is {found}, the recipe says {source.sha256}"
         raise WorkFailed(message, hint="delete it; it is then fetched again")
 
 
-def _place(source: SdistSource, cache: Path) -> Path:
+def archive_path(source: SdistSource, cache: Path) -> Path:
+    """Say where a source archive lies."""
     return cache / "archives" / f"{source.sha256}.tar.gz"
 
 
@@ -120,7 +129,7 @@ def _unpack(source: SdistSource, path: Path, folder: Path) -> float:
         ) from error
 
 
-def _fetch(source: SdistSource, path: Path, index: Index) -> None:
+def _fetch(source: SdistSource, path: Path, index: Index) -> bool:
     package, _, version = source.sdist.partition("==")
     for file in index.files(re.sub(r"[-_.]+", "-", package).lower()):
         if file.sha256 == source.sha256:
@@ -142,3 +151,4 @@ def _fetch(source: SdistSource, path: Path, index: Index) -> None:
         )
         raise WorkFailed(message, hint="find out why before the pin is changed")
     shutil.move(part, path)
+    return True

@@ -9,7 +9,16 @@ from build.doors.bakefile import EPOCH
 from build.errors import ToolMissing
 from build.host.debian import Archive
 
-__all__ = ["DebianPackage", "bootstrap", "bootstrap_command", "installed", "packages_in"]
+__all__ = [
+    "SNAPSHOT_OPTIONS",
+    "DebianPackage",
+    "bootstrap",
+    "bootstrap_command",
+    "installed",
+    "lists_check",
+    "packages_in",
+    "sources",
+]
 
 _LEAN = tuple(
     f"--dpkgopt=path-{rule}"
@@ -22,6 +31,9 @@ _LEAN = tuple(
         "exclude=/usr/share/lintian/*",
     )
 )
+
+SNAPSHOT_OPTIONS = ("Acquire::Check-Valid-Until=false", "Acquire::Retries=5")
+"""Options of apt: a snapshot's indexes have expired by design, and its servers are slow and often busy."""
 
 _RESIDUE = (
     "etc/hostname",
@@ -51,15 +63,47 @@ _RESIDUE = (
 """What a bootstrapped root file system carries of the host and of the packaging that made it."""
 
 
-def bootstrap_command(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path) -> tuple[str, ...]:
+def sources(archive: Archive, suite: str) -> tuple[str, ...]:
+    """Write the apt sources of a suite with its updates and security fixes. Pure."""
+    signed = f" [signed-by={archive.signed_by}]" if archive.signed_by else ""
+    return (
+        f"deb{signed} {archive.uri} {suite} main",
+        f"deb{signed} {archive.uri} {suite}-updates main",
+        f"deb{signed} {archive.security} {suite}-security main",
+    )
+
+
+def lists_check(archive: Archive, suite: str, lists: str) -> str:
+    """Write the shell that fails where an index in the folder `lists` came from elsewhere, or one of the three did not come.
+
+    apt names an index after its address: without the scheme, with `_` for `/`.
+    """
+    parts = [uri.partition("://")[2].replace("/", "_") + "_dists_" for uri in (archive.uri, archive.security)]
+    wanted = (f"{parts[0]}{suite}_", f"{parts[0]}{suite}-updates_", f"{parts[1]}{suite}-security_")
+    return (
+        f"for file in {lists}/*; do name=${{file##*/}}; case $name in "
+        f"lock|partial|auxfiles|{'|'.join(f'{one}*' for one in wanted)}) ;; "
+        '*) echo "ingot: apt took $name, which is not of the snapshot" >&2; exit 1 ;; esac; done; '
+        + "; ".join(
+            f"ls {lists}/{one}*InRelease >/dev/null || "
+            f"{{ echo 'ingot: the snapshot gave no index {one}' >&2; exit 1; }}"
+            for one in wanted
+        )
+    )
+
+
+def bootstrap_command(
+    archive: Archive, suite: str, packages: tuple[str, ...], tar: Path, *, snapshot: bool = False
+) -> tuple[str, ...]:
     """Write the mmdebstrap call: essential packages and the ones asked for, cleaned of the host.
 
-    `essential` leaves apt itself out: nothing is ever installed into what comes of this.
+    `essential` leaves apt itself out: nothing is ever installed into what comes of this. Of a `snapshot` the signatures
+    are checked and the dates, long past, are not.
     """
-    security = archive.uri.rstrip("/").removesuffix("/debian") + "/debian-security"
-    signed = f" [signed-by={archive.signed_by}]" if archive.signed_by else ""
     remove = " ".join(f'"$1/{path}"' for path in _RESIDUE)
+    checks = (lists_check(archive, suite, '"$1"/var/lib/apt/lists'),) if snapshot else ()
     hooks = (
+        *checks,
         f"rm -rf {remove}",
         'mkdir -p "$1/var/log" "$1/var/cache"',
         # A user to run as, so that `whoami` and home directories work in the finished image.
@@ -75,16 +119,17 @@ def bootstrap_command(archive: Archive, suite: str, packages: tuple[str, ...], t
         "--skip=output/dev",
         f"--include={','.join(packages)}",
         *_LEAN,
+        *((f"--aptopt={option}" for option in SNAPSHOT_OPTIONS) if snapshot else ()),
         *(f"--customize-hook={hook}" for hook in hooks),
         suite,
         str(tar),
-        f"deb{signed} {archive.uri} {suite} main",
-        f"deb{signed} {archive.uri} {suite}-updates main",
-        f"deb{signed} {security} {suite}-security main",
+        *sources(archive, suite),
     )
 
 
-def bootstrap(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path) -> None:
+def bootstrap(
+    archive: Archive, suite: str, packages: tuple[str, ...], tar: Path, *, snapshot: bool = False
+) -> None:
     """Write a root file system as a tar archive, with mmdebstrap.
 
     Raises:
@@ -97,7 +142,7 @@ def bootstrap(archive: Archive, suite: str, packages: tuple[str, ...], tar: Path
     tar.parent.mkdir(parents=True, exist_ok=True)
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C", "TZ": "UTC"}
     process.run(
-        bootstrap_command(archive, suite, packages, tar),
+        bootstrap_command(archive, suite, packages, tar, snapshot=snapshot),
         env=environment,
         hint="install the distribution's package: mmdebstrap",
     )

@@ -1,28 +1,26 @@
 """Toolchain and base: images of their own, made once per lock, kept as OCI layouts and found again by their digest."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.doors import store
-from build.doors.bakefile import BakeTarget, bake_json, layout_digest
+from build.doors.bakefile import layout_digest
 from build.doors.effects import Builder, Reporter
-from build.doors.templates import render
 from build.errors import Unreachable, WorkFailed
-from build.host.debian import Archive, ensure_installed, read_archive
+from build.host.debian import Archive
 from build.pin import debian
+from build.pin.custody import Custody, made_name, obtained
 from build.pin.locks import CudaLock, DebianLock
+from build.pin.making import DRIVER_STUB, Maker
 from build.pin.model import PinnedImage
 from build.pin.sealed import prove_layout
 from build.pin.stub import stub_source
-from build.pin.wheels import cuda_header, fetch_wheels
 
-__all__ = ["DRIVER_STUB", "ImageStore"]
+__all__ = ["DRIVER_STUB", "RECORD", "ImageStore"]
 
-DRIVER_STUB = "driver-stub/libcuda.so.1"
-"""The stub beside a toolchain's layout."""
-
-_RECORD = "pinned.json"
+RECORD = "pinned.json"
+"""What an image is, beside its layout."""
 
 _ORIGINS = ("registry", "bootstrap")
 
@@ -40,6 +38,9 @@ class ImageStore:
     reporter: Reporter
     registry_has: _Registry
     """Asks the registry for `image@digest`: True or False, or raises Unreachable."""
+    custody: Custody | None = None
+    snapshot: str = ""
+    """Address of a Debian snapshot; it decides packages, so it is part of every lock here."""
 
     def base(self, lock: DebianLock, packages: tuple[str, ...], *, mode: str) -> PinnedImage:
         """Return the base with these Debian packages, by `registry`, `bootstrap` or `auto`: the registry where it answers."""
@@ -49,46 +50,20 @@ class ImageStore:
         """Return the compiler image of one CUDA version."""
         if found := self.found_toolchain(cuda, lock, mode=mode):
             return found
-        dockerfile, unpack = self._toolchain_files(cuda)
         key = self.toolchain_lock(cuda, lock)
-        root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
+        title = f"toolchain for CUDA {cuda.version}"
 
-        def make(work: Path) -> PinnedImage:
-            wheels = fetch_wheels(cuda, "x86_64", self.cache, self.reporter)
-            store.write_text(work / "Dockerfile", dockerfile)
-            store.write_text(work / "context" / "unpack-cuda.sh", unpack)
-            store.write_text(work / "context" / "driver-stub.c", stub_source(cuda_header(wheels)))
-            contexts = (
-                ("debian", f"oci-layout://{self.layout('compilers', root)}@{root.digest}"),
-                ("wheels", str(wheels)),
-            )
-            context = str(work / "context")
-            layout = BakeTarget(
-                name="toolchain",
-                context=context,
-                dockerfile="../Dockerfile",
-                stage="toolchain",
-                contexts=contexts,
-                output=str(work / "layout"),
-                compression="zstd",
-            )
-            stub = BakeTarget(
-                name="driver-stub",
-                context=context,
-                dockerfile="../Dockerfile",
-                stage="driver-stub",
-                contexts=contexts,
-                output=str((work / DRIVER_STUB).parent),
-                kind="local",
-            )
-            self._bake(work, layout, stub)
-            return PinnedImage(
-                lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
-            )
+        def made() -> PinnedImage:
+            root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
+            layout = self.layout("compilers", root)
 
-        return self._ensure(
-            self.toolchain_name(cuda.version, root), key, f"toolchain for CUDA {cuda.version}", make
-        )
+            def make(work: Path) -> PinnedImage:
+                return self._maker.toolchain(work, cuda, key=key, root=root, layout=layout)
+
+            return self._ensure(self.toolchain_name(cuda.version, root), key, title, make)
+
+        keys = {f"toolchain-{cuda.version}-{origin}": key for origin in _ORIGINS if mode in {"auto", origin}}
+        return obtained(self._copies, title, made, lambda custody: self._copied(custody, keys))
 
     def found_toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage | None:
         """Return the compiler image of one CUDA version if it is there; makes none."""
@@ -106,13 +81,14 @@ class ImageStore:
     def toolchain_lock(self, cuda: CudaLock, lock: DebianLock) -> str:
         """Hash what a toolchain is made from, for every host architecture; needs nothing but the tree."""
         inputs = [
-            *self._toolchain_files(cuda),
+            *self._maker.toolchain_files(cuda),
             # What the generator makes of one function stands for the generator.
             stub_source("CUresult CUDAAPI cuInit(unsigned int Flags);"),
             cuda.sha256,
             lock.suite,
             lock.digest,
             list(lock.toolchain_packages),
+            *([self.snapshot] if self.snapshot else []),
         ]
         return store.sha256_text(store.canonical_json(inputs))
 
@@ -120,24 +96,19 @@ class ImageStore:
         """Hash what a Debian image is made from, for each origin; needs nothing but the tree."""
         wanted = tuple(sorted(packages))
         # The archive's address is the host's own and no input; everything else of the call is.
-        nowhere = Archive(uri="", codename=lock.suite)
-        made_by = {
-            "registry": [lock.digest],
-            "bootstrap": list(debian.bootstrap_command(nowhere, lock.suite, wanted, Path("rootfs.tar"))),
-        }
+        nowhere = Archive(uri=self.snapshot, codename=lock.suite)
+        command = debian.bootstrap_command(
+            nowhere, lock.suite, wanted, Path("rootfs.tar"), snapshot=bool(self.snapshot)
+        )
+        made_by = {"registry": [lock.digest], "bootstrap": list(command)}
         return {
             origin: store.sha256_text(
-                store.canonical_json([origin, list(wanted), how, self._debian_file(origin, wanted)])
+                store.canonical_json(
+                    [origin, list(wanted), how, self._maker.debian_file(origin, lock, wanted)]
+                )
             )
             for origin, how in made_by.items()
         }
-
-    def _debian_file(self, origin: str, packages: tuple[str, ...]) -> str:
-        return render(self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages)
-
-    def _toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
-        dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
-        return dockerfile, (self.templates / "scripts" / "unpack-cuda.sh").read_text(encoding="utf-8")
 
     def layout(self, name: str, image: PinnedImage) -> Path:
         """Return the OCI layout of an image that `base` or `toolchain` returned."""
@@ -162,68 +133,71 @@ class ImageStore:
         self, name: str, lock: DebianLock, packages: tuple[str, ...], *, mode: str, compression: str
     ) -> PinnedImage:
         wanted = tuple(sorted(packages))
-        keys = self.debian_locks(lock, packages)
-        for origin, key in keys.items():
-            if mode in {"auto", origin} and (found := self._found(name, key)):
+        allowed = {
+            origin: key
+            for origin, key in self.debian_locks(lock, packages).items()
+            if mode in {"auto", origin}
+        }
+        for key in allowed.values():
+            if found := self._found(name, key):
                 return found
-        origin = self._origin(lock, mode)
-        title = f"{name} image, Debian {lock.suite}, " + (
-            "from the registry" if origin == "registry" else "bootstrapped"
+
+        def made() -> PinnedImage:
+            origin = self._origin(lock, mode)
+            key = allowed[origin]
+
+            def make(work: Path) -> PinnedImage:
+                return self._maker.debian(work, lock, wanted, origin=origin, key=key, compression=compression)
+
+            how = "from the registry" if origin == "registry" else "bootstrapped"
+            return self._ensure(name, key, f"{name} image, Debian {lock.suite}, {how}", make)
+
+        return obtained(
+            self._copies,
+            f"{name} image, Debian {lock.suite}",
+            made,
+            lambda custody: next(
+                (image for key in allowed.values() if (image := self._copied(custody, {name: key}))), None
+            ),
         )
 
-        def make(work: Path) -> PinnedImage:
-            return self._make_debian(
-                work, lock, wanted, origin=origin, key=keys[origin], compression=compression
-            )
+    @property
+    def _copies(self) -> Custody | None:
+        """Where copies of images are asked for before one is made: making it anew would take other Debian packages."""
+        return replace(self.custody, first=True) if self.custody else None
 
-        return self._ensure(name, keys[origin], title, make)
+    @property
+    def _maker(self) -> Maker:
+        return Maker(
+            cache=self.cache,
+            templates=self.templates,
+            builder=self.builder,
+            reporter=self.reporter,
+            custody=self.custody,
+            snapshot=self.snapshot,
+        )
 
-    def _make_debian(
-        self,
-        work: Path,
-        lock: DebianLock,
-        packages: tuple[str, ...],
-        *,
-        origin: str,
-        key: str,
-        compression: str,
-    ) -> PinnedImage:
-        reference = f"{lock.image}@{lock.digest}"
-        contexts: tuple[tuple[str, str], ...] = ()
-        if origin == "registry":
-            contexts = (("debian-registry", f"docker-image://{reference}"),)
-        else:
-            ensure_installed((("mmdebstrap", "mmdebstrap"),), self.reporter)
-            debian.bootstrap(read_archive(), lock.suite, packages, work / "context" / "rootfs.tar")
-        (work / "context").mkdir(exist_ok=True)
-        store.write_text(work / "Dockerfile", self._debian_file(origin, packages))
-        context = str(work / "context")
-        layout = BakeTarget(
-            name="debian",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="debian",
-            contexts=contexts,
-            output=str(work / "layout"),
-            compression=compression,
-        )
-        status = BakeTarget(
-            name="dpkg-status",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="dpkg-status",
-            contexts=contexts,
-            output=str(work / "dpkg"),
-            kind="local",
-        )
-        self._bake(work, layout, status)
-        store.discard(work / "context")
-        return PinnedImage(
-            lock=key,
-            digest=layout_digest(work / "layout"),
-            origin=f"registry: {reference}" if origin == "registry" else f"bootstrapped: debian/{lock.suite}",
-            packages=debian.installed((work / "dpkg" / "status").read_text(encoding="utf-8")),
-        )
+    def _copied(self, custody: Custody, keys: dict[str, str]) -> PinnedImage | None:
+        """Take the first of these images, by name and key, that there is a copy of; put it where it would have been made."""
+        for name, key in keys.items():
+            place = self._place(name, key)
+            with store.locked(place.with_name(f"{place.name}.lock")):
+                work = place.with_name(f".{place.name}.part")
+                store.discard(work)
+                if not custody.files(made_name(name, key), work):
+                    continue
+                image = store.read_artifact(work / RECORD, PinnedImage, made_by="nox -s custody")
+                if image.lock != key or not custody.image(image.digest, work / "layout"):
+                    message = f"the copy {made_name(name, key)} in {custody.shelf} has no image of that lock"
+                    raise WorkFailed(message, hint="copy it again: nox -s custody")
+                stub = work / Path(DRIVER_STUB).name
+                if stub.exists():
+                    (work / DRIVER_STUB).parent.mkdir()
+                    stub.rename(work / DRIVER_STUB)
+                prove_layout(work, image.digest)
+                store.replace_dir(work, place)
+                return image
+        return None
 
     def _origin(self, lock: DebianLock, mode: str) -> str:
         if mode == "bootstrap":
@@ -247,9 +221,9 @@ class ImageStore:
 
     def _found(self, name: str, key: str) -> PinnedImage | None:
         place = self._place(name, key)
-        if not (place / _RECORD).exists():
+        if not (place / RECORD).exists():
             return None
-        image = store.read_artifact(place / _RECORD, PinnedImage, made_by="nox -s build")
+        image = store.read_artifact(place / RECORD, PinnedImage, made_by="nox -s build")
         found = layout_digest(place / "layout")
         if found != image.digest:
             message = f"{place} was changed after it was made: its record says {image.digest}, its layout is {found}"
@@ -268,16 +242,6 @@ class ImageStore:
                 store.discard(work)
                 work.mkdir(parents=True)
                 image = make(work)
-                store.write_artifact(work / _RECORD, image)
+                store.write_artifact(work / RECORD, image)
                 store.replace_dir(work, place)
         return image
-
-    def _bake(self, work: Path, *targets: BakeTarget) -> None:
-        store.write_text(work / "docker-bake.json", bake_json(*targets))
-        self.builder().bake(
-            work / "docker-bake.json",
-            tuple(target.name for target in targets),
-            cwd=work,
-            log=work / "build.log",
-            on_event=lambda _event: None,
-        )

@@ -11,6 +11,7 @@ from build.doors.git import CommitMissing, GitMirrors, Submodule, TreeIndex
 from build.doors.gitobjects import read_folder
 from build.errors import BadRequest, WorkFailed
 from build.pin.archive import fetch_archive, prove_archive
+from build.pin.custody import Custody, obtained
 from build.pin.exported import Exports, Module, served
 from build.pin.model import PatchProof, PinnedSource
 from build.pin.patches import apply_patch, prove_patches
@@ -34,6 +35,7 @@ class Sources:
     patches: Path
     samples: Path
     reporter: Reporter
+    custody: Custody | None = None
 
     def pin(self, recipe: Recipe) -> PinnedSource:
         """Prove a recipe's source and leave it exported.
@@ -153,13 +155,35 @@ class Sources:
 
     def _fetch(self, wanted: GitSource) -> None:
         try:
-            self.mirrors.fetch(wanted.repo, wanted.commit)
+            self._obtain(wanted.repo, wanted.commit)
         except CommitMissing as error:
             if not is_sample(wanted.repo):
                 raise
             # A sample is committed from the tree as it is: nobody rewrote a branch, its files were changed.
             message = f"{error.message}: the sample's files were changed, so it is another commit now"
             raise CommitMissing(message, hint="take the new one: nox -s pins -- samples") from error
+
+    def _obtain(self, url: str, commit: Commit) -> Path:
+        """Return the mirror of a repository, with the commit in it."""
+
+        def copied(custody: Custody) -> Path | None:
+            with custody.repository(url, commit) as repository:
+                if repository is None:
+                    return None
+                return replace(self.mirrors, replacements=((url, str(repository)),)).fetch(url, commit)
+
+        mirror = self.mirrors.mirror(url)
+        if self.mirrors.has(mirror, commit):
+            return mirror
+        return obtained(
+            self.custody, f"{url} at {commit[:12]}", lambda: self.mirrors.fetch(url, commit), copied
+        )
+
+    def repositories(self, source: GitSource) -> tuple[tuple[str, Commit], ...]:
+        """List what a git source consists of, submodules too: address and commit of each."""
+        mirror = self._mirrored(source)
+        modules = self._submodules(source.repo, mirror, source.commit, prefix="") if source.submodules else ()
+        return ((source.repo, source.commit), *((url, Commit(commit)) for _, commit, url in modules))
 
     def _from_sdist(self, recipe: Recipe, wanted: SdistSource) -> PinnedSource:
         known = self._known_archive(wanted)
@@ -186,7 +210,10 @@ class Sources:
     def _unpacked(self, wanted: SdistSource) -> tuple[Path, str, str]:
         """Take a source archive as if it were a commit: its files become a tree in a repository of their own."""
         scratch = self.mirrors.mirror(f"sdist://{wanted.sdist}/{wanted.sha256}")
-        with self.reporter.step(f"fetch {wanted.sdist}"), fetch_archive(wanted, self.cache) as unpacked:
+        with (
+            self.reporter.step(f"fetch {wanted.sdist}"),
+            fetch_archive(wanted, self.cache, custody=self.custody) as unpacked,
+        ):
             index = self.mirrors.index(scratch, scratch / f"index.{os.getpid()}")
             index.import_folder(unpacked.folder)
             tree, committed_at = index.write_tree(), unpacked.newest
@@ -215,7 +242,7 @@ class Sources:
         for module in self.mirrors.submodules(mirror, commit, base=base):
             self._must_be_public(module, base)
             with self.reporter.step(f"fetch submodule {prefix}{module.path} at {module.commit[:12]}"):
-                inner = self.mirrors.fetch(module.url, module.commit)
+                inner = self._obtain(module.url, module.commit)
             path = prefix + module.path
             found.append((path, module.commit, module.url))
             found += self._submodules(module.url, inner, module.commit, prefix=f"{path}/")

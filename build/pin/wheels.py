@@ -8,9 +8,10 @@ from pathlib import Path
 from build.doors import process, store
 from build.doors.effects import Reporter
 from build.errors import CommandFailed, IngotError, Unreachable, WorkFailed
+from build.pin.custody import Custody, obtained, wheels_name
 from build.pin.locks import CudaLock
 
-__all__ = ["Pip", "cuda_header", "download_command", "fetch_wheels"]
+__all__ = ["Pip", "cuda_header", "download_command", "fetch_wheels", "wheels_folder"]
 
 _GLIBC = (28, 27, 17, 12, 5)
 """manylinux_2_N tags that NVIDIA's wheels carry; pip matches each exactly."""
@@ -21,7 +22,13 @@ Pip = Callable[[tuple[str, ...]], object]
 
 
 def fetch_wheels(
-    lock: CudaLock, machine: str, cache: Path, reporter: Reporter, *, pip: Pip = process.run
+    lock: CudaLock,
+    machine: str,
+    cache: Path,
+    reporter: Reporter,
+    *,
+    pip: Pip = process.run,
+    custody: Custody | None = None,
 ) -> Path:
     """Return a folder with the lock's wheels for `machine` (`x86_64` or `aarch64`), downloading what is not there.
 
@@ -29,7 +36,7 @@ def fetch_wheels(
         Unreachable: the package index did not answer.
         WorkFailed: a wheel's bytes are not those of the lock.
     """
-    folder = cache / "wheels" / f"cuda-{lock.version}-{lock.sha256[:12]}-{machine}"
+    folder = wheels_folder(lock, machine, cache)
     if folder.is_dir():
         return _proven(lock, folder)
     with (
@@ -39,13 +46,27 @@ def fetch_wheels(
         if folder.is_dir():
             return _proven(lock, folder)
         part = folder.with_name(f".{folder.name}.part")
-        part.mkdir(parents=True, exist_ok=True)
-        try:
-            pip(download_command(lock, machine, part))
-        except CommandFailed as error:
-            raise _refusal(lock, error) from error
+
+        def downloaded() -> Path:
+            part.mkdir(parents=True, exist_ok=True)
+            try:
+                pip(download_command(lock, machine, part))
+            except CommandFailed as error:
+                raise _refusal(lock, error) from error
+            return part
+
+        def copied(keeper: Custody) -> Path | None:
+            store.discard(part)
+            return _proven(lock, part) if keeper.files(wheels_name(lock, machine), part) else None
+
+        obtained(custody, f"CUDA {lock.version} wheels", downloaded, copied)
         store.replace_dir(part, folder)
     return folder
+
+
+def wheels_folder(lock: CudaLock, machine: str, cache: Path) -> Path:
+    """Say where the wheels of a lock lie."""
+    return cache / "wheels" / f"cuda-{lock.version}-{lock.sha256[:12]}-{machine}"
 
 
 def _proven(lock: CudaLock, folder: Path) -> Path:

@@ -103,6 +103,7 @@ def render_context(templates: Path) -> dict[str, str]:
     """Return the files that the Dockerfile binds into its RUNs: path below the build context, and text."""
     names = (
         "scripts/probe.sh",
+        "scripts/configure.pl",
         "scripts/check-configure.sh",
         "scripts/compile.sh",
         "scripts/slot.sh",

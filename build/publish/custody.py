@@ -1,242 +1,267 @@
-"""Bundles in a registry: everything that an image is built from, attached to it, and fetched again with nothing but its digest.
+"""Copies what builds start from into the user's own keeping: sources, wheels, toolchains, bases. Equal bytes are kept once.
 
-One layer a file; toolchain and base are images of their own beside it, `ingot-toolchain` and `ingot-base`, by digest. What a
-registry hands out is anybody's word: each blob is held against its hash, and only what a bundle has is written.
+A copy that was begun is completed by the next run: blobs go before the manifest that names them, and what is there is not
+sent again. How copies are named and read is `pin/custody.py`; whether origins still have them is `publish/origins.py`.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from build.doors import store
-from build.doors.effects import Reporter
-from build.errors import NothingSelected, WorkFailed
-from build.image.config import MalformedError, digest, items, json_document, mapping, text, whole
-from build.image.layout import open_layout
-from build.image.members import clean
-from build.plan.model import ImagePlan
-from build.publish.attach import TITLE, Artifact, ArtifactFile
-from build.publish.bundle import BASE, LOCKS, PATCHES, PIN, PLAN, RECIPE, SOURCE, TOOLCHAIN, link_layout
-from build.publish.model import Attaching, Manifest, Referrer, Registry
-from build.publish.parcel import pack, send
-from build.publish.pulled import BlobSource, pull
-from build.publish.tags import put
-from build.recipe.refs import Digest, ImageRef
-from build.recipe.words import quoted
-from build.settings import Namespace
+from build.doors.distribution import digest_of
+from build.doors.effects import Reporter, Step
+from build.doors.packs import pack_commit
+from build.doors.registry import Manifest
+from build.errors import WorkFailed
+from build.pin.archive import archive_path, fetch_archive
+from build.pin.custody import (
+    TITLE,
+    Custody,
+    archive_name,
+    git_name,
+    image_name,
+    made_name,
+    wheels_name,
+)
+from build.pin.images import DRIVER_STUB, RECORD
+from build.pin.locks import read_cuda_lock
+from build.pin.model import Pin, PinnedImage
+from build.pin.resolve import Resolver
+from build.pin.source import Sources
+from build.pin.wheels import fetch_wheels
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.refs import Commit, Digest
 
-__all__ = ["CUSTODY", "CustodyRegistry", "deposit", "fetch", "held"]
+__all__ = ["Kept", "Piece", "keep", "pieces"]
 
-CUSTODY: Final = "application/vnd.ingot.custody.v1+json"
-_CONFIG: Final = "application/vnd.ingot.custody.config.v1+json"
-_IMAGES: Final = ((TOOLCHAIN, "ingot-toolchain"), (BASE, "ingot-base"))
-_TYPES: Final = {".json": "application/json", ".yaml": "application/yaml", ".tar": "application/x-tar"}
-_MOST_FILES: Final = 1000
-_MOST: Final = 64 << 20
-_MOST_SOURCE: Final = 16 << 30
-_AGAIN: Final = "push the image again with --custody, from a machine that has it"
-
-
-class CustodyRegistry(Attaching, BlobSource, Protocol):
-    """A registry that bundles are read from."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Depot:
-    """The configuration of the artifact: which image it builds, and where toolchain and base are."""
-
-    fingerprint: str
-    toolchain: str
-    """`repository@digest` in the same registry."""
-    base: str
+_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
+_EMPTY: Final = "application/vnd.oci.empty.v1+json"
+"""Stands where an image has its configuration: https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md"""
+_FILE: Final = "application/octet-stream"
+_KIND: Final = "application/vnd.ingot.custody.v1"
+_MACHINE: Final = "x86_64"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    """A layer of the artifact."""
+class Blob:
+    """One file on its way."""
 
-    title: str
     digest: Digest
+    path: Path
     size: int
+    title: str = ""
 
 
-def deposit(
-    bundle: Path,
-    plan: ImagePlan,
-    subject: ImageRef,
-    namespace: Namespace,
-    registry: Registry,
-    reporter: Reporter,
-) -> Artifact:
-    """Push toolchain and base of a bundle where they are not there, and return the rest as an artifact to attach.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One copy: a manifest, and what it names."""
 
-    Raises:
-        WorkFailed: the registry does not keep what it is sent.
-        Unavailable: the registry cannot be reached or refuses access.
-    """
-    pinned = {TOOLCHAIN: plan.pin.toolchain, BASE: plan.pin.base}
-    places = {}
-    for folder, name in _IMAGES:
-        parcel = pack(open_layout(bundle / folder))
-        repository = ImageRef(registry=namespace.host, repository=f"{namespace.path}/{name}")
-        # The digest is in the tag too: a lock may give another image one day, and what has no tag may be swept.
-        lock, image = pinned[folder].lock, parcel.manifest.digest
-        ref = replace(repository, tag=f"{lock[:12]}-{image.hex[:12]}")
-        with reporter.step(f"keep {ref}") as step:
-            there = registry.manifest(ref)
-            if there is None or there.digest != image:
-                send(registry, repository, parcel.blobs, step, mount_from=subject.repository)
-                put(registry, ref, parcel.manifest)
-            else:
-                step.verdict("already there")
-        places[folder] = f"{repository.repository}@{image}"
-    depot = _Depot(fingerprint=plan.fingerprint, toolchain=places[TOOLCHAIN], base=places[BASE])
-    return Artifact(
-        artifact_type=CUSTODY,
-        files=tuple(_files(bundle)),
-        config=store.canonical_json(store.to_data(depot)).encode(),
-        config_type=_CONFIG,
+    manifest: Manifest
+    blobs: tuple[Blob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """Something that is to be kept."""
+
+    name: str
+    what: str
+    recipe: str
+    gather: Callable[[Path], Parcel] = field(repr=False, compare=False)
+    """Reads it, with an empty folder to work in."""
+    settled: bool = True
+    """The name says what the copy holds: one that is there is right. A toolchain of the same lock may be made anew."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """A copy that is there, read back."""
+
+    name: str
+    what: str
+    recipes: tuple[str, ...]
+    digest: Digest
+    """Of the copy's manifest."""
+    size: int
+    sent: int
+    """Bytes that were not there before."""
+
+
+def pieces(recipe: Recipe, pin: Pin, resolver: Resolver) -> Iterator[Piece]:
+    """List what a pinned recipe is built from. Everything of it lies on this machine already."""
+    images = resolver.images
+    match recipe.source:
+        case GitSource():
+            for url, commit in resolver.sources.repositories(recipe.source):
+                yield _commit(recipe.name, resolver.sources.mirrors.mirror(url), url, commit)
+        case SdistSource():
+            yield _archive(recipe.name, recipe.source, resolver.sources)
+        case PackagesSource():
+            pass
+    lock = read_cuda_lock(resolver.toolchains, recipe.toolchain.cuda)
+
+    def wheels(work: Path) -> Parcel:
+        folder = fetch_wheels(lock, _MACHINE, images.cache, images.reporter, custody=images.custody)
+        return _files(work, *((path, path.name) for path in sorted(folder.iterdir())))
+
+    name, what = wheels_name(lock, _MACHINE), f"CUDA {lock.version} wheels"
+    yield Piece(name=name, what=what, recipe=recipe.name, gather=wheels)
+    toolchain = images.toolchain_name(recipe.toolchain.cuda, pin.toolchain)
+    for place, image in ((toolchain, pin.toolchain), ("base", pin.base)):
+        yield from _made(images.layout(place, image), place, image, recipe.name)
+
+
+def _commit(recipe: str, mirror: Path, url: str, commit: Commit) -> Piece:
+    def packed(work: Path) -> Parcel:
+        return _files(work, (pack_commit(mirror, commit, work), f"{commit}.pack"))
+
+    return Piece(name=git_name(url, commit), what=f"{url} at {commit}", recipe=recipe, gather=packed)
+
+
+def _archive(recipe: str, source: SdistSource, sources: Sources) -> Piece:
+    path = archive_path(source, sources.cache)
+
+    def archived(work: Path) -> Parcel:
+        with fetch_archive(source, sources.cache, custody=sources.custody):
+            return _files(work, (path, path.name))
+
+    return Piece(name=archive_name(source.sha256), what=source.sdist, recipe=recipe, gather=archived)
+
+
+def _made(layout: Path, place: str, image: PinnedImage, recipe: str) -> Iterator[Piece]:
+    """The image first, then the record that leads to it."""
+    yield Piece(
+        name=image_name(image.digest),
+        what=f"{place} {image.digest}",
+        recipe=recipe,
+        gather=lambda _work: _image(layout, image.digest),
+    )
+    record = layout.with_name(RECORD)
+    beside = [(path, path.name) for path in (record, layout.parent / DRIVER_STUB) if path.exists()]
+    yield Piece(
+        name=made_name(place, image.lock),
+        what=f"{place}, what it is",
+        recipe=recipe,
+        gather=lambda work: _files(work, *beside),
+        settled=False,
     )
 
 
-def held(subject: ImageRef, registry: Attaching) -> tuple[Referrer, ...]:
-    """List the bundles that are attached to an image."""
-    return tuple(one for one in registry.referrers(subject) if one.artifact_type == CUSTODY)
-
-
-def fetch(
-    subject: ImageRef, fingerprint: str, cache: Path, registry: CustodyRegistry, reporter: Reporter
-) -> Path:
-    """Return the folder of the bundle that is attached to an image; `fingerprint` is what the image's own label says.
-
-    Doing it again after a kill goes on with what is whole; a folder that is there was fetched to the end.
+def keep(wanted: Iterable[Piece], custody: Custody, reporter: Reporter) -> tuple[Kept, ...]:
+    """Copy what is not there.
 
     Raises:
-        NothingSelected: no bundle is attached.
-        WorkFailed: what is attached is another image's, is no bundle, or has other bytes than it promised.
-        Unavailable: the registry cannot be reached or refuses access.
+        WorkFailed: what was copied is not what is read back.
+        Unavailable: the place of the copies cannot be reached.
     """
-    found = held(subject, registry)
-    if not found:
-        message = f"{subject} has no bundle attached: what it was built from is not in the registry"
-        raise NothingSelected(message, hint=_AGAIN)
-    refused = ""
-    for one in found:
-        ref = replace(subject, digest=one.digest)
-        manifest = registry.manifest(ref)
-        if manifest is None:
-            refused = f"{ref} is listed and is not there"
+    recipes: dict[str, list[str]] = {}
+    first: dict[str, Piece] = {}
+    for piece in wanted:
+        first.setdefault(piece.name, piece)
+        users = recipes.setdefault(piece.name, [])
+        if piece.recipe not in users:
+            users.append(piece.recipe)
+    custody.cache.mkdir(parents=True, exist_ok=True)
+    kept = []
+    for name, piece in first.items():
+        with (
+            reporter.step(f"keep {piece.what}") as step,
+            tempfile.TemporaryDirectory(dir=custody.cache, prefix="custody-") as work,
+        ):
+            kept.append(_keep(piece, tuple(recipes[name]), custody, step, Path(work)))
+    return tuple(kept)
+
+
+def _keep(piece: Piece, recipes: tuple[str, ...], custody: Custody, step: Step, work: Path) -> Kept:
+    shelf = custody.shelf
+    there = shelf.find(piece.name)
+    listed = _named(there) if there else {}
+    parcel = None if there and piece.settled else piece.gather(work)
+    same = there and (parcel is None or parcel.manifest.digest == there.digest)
+    if there and same and all(shelf.has_blob(digest) for digest in listed):
+        step.verdict("already there")
+        size = sum(listed.values())
+        return Kept(name=piece.name, what=piece.what, recipes=recipes, digest=there.digest, size=size, sent=0)
+    parcel = parcel or piece.gather(work)
+    sent = 0
+    for blob in parcel.blobs:
+        if shelf.has_blob(blob.digest):
             continue
-        depot = _depot(ref, manifest, subject, registry)
-        if depot.fingerprint == fingerprint:
-            return _fetched(ref, manifest, depot, cache, registry, reporter)
-        refused = f"the bundle {ref} is of an image with the fingerprint {depot.fingerprint}, {subject} has {fingerprint}"
-    raise WorkFailed(refused, hint=_AGAIN)
+        shelf.put_blob(blob.digest, blob.path, on_bytes=_progress(step, blob.size))
+        sent += blob.size
+    shelf.put(piece.name, parcel.manifest)
+    back = shelf.find(piece.name)
+    missing = [str(blob.digest) for blob in parcel.blobs if not shelf.has_blob(blob.digest)]
+    if back is None or back.digest != parcel.manifest.digest or missing:
+        found = (
+            "nothing" if back is None else ", ".join(missing) + " missing" if missing else str(back.digest)
+        )
+        message = f"{shelf} does not hold {piece.name} as it was copied: {found} was read back"
+        raise WorkFailed(
+            message, hint="run it again; if it stays, the place of the copies loses what it is given"
+        )
+    step.verdict(f"{sent / 1_000_000:.1f} MB")
+    size = sum(blob.size for blob in parcel.blobs)
+    return Kept(name=piece.name, what=piece.what, recipes=recipes, digest=back.digest, size=size, sent=sent)
 
 
-def _files(bundle: Path) -> Iterator[ArtifactFile]:
-    for path in sorted(bundle.rglob("*")):
-        title = path.relative_to(bundle).as_posix()
-        if path.is_file() and title.partition("/")[0] not in {TOOLCHAIN, BASE}:
-            kind = _TYPES.get(path.suffix, "application/octet-stream")
-            yield ArtifactFile(path=path, title=title, media_type=kind)
+def _progress(step: Step, size: int) -> Callable[[int], None]:
+    return lambda count: step.update(f"{count >> 20} of {size >> 20} MiB")
 
 
-def _depot(ref: ImageRef, manifest: Manifest, subject: ImageRef, registry: CustodyRegistry) -> _Depot:
-    """Read where things are, and refuse an artifact that belongs to another image."""
-    try:
-        document = json_document(manifest.data, "the manifest")
-        about = digest(mapping(document.get("subject"), "subject").get("digest"), "subject.digest")
-        config = digest(mapping(document.get("config"), "config").get("digest"), "config.digest")
-    except MalformedError as error:
-        raise _no_bundle(ref, str(error)) from error
-    if about != subject.digest:
-        raise _no_bundle(ref, f"it belongs to {about}, not to {subject.digest}")
-    data = registry.read_blob(ref, config)
-    found = store.parsed(data.decode(errors="replace"), _Depot) if data is not None else None
-    if found is None:
-        raise _no_bundle(ref, "its configuration is not there, or of another version of the pipeline")
-    return found
+def _named(manifest: Manifest) -> dict[Digest, int]:
+    """List what a copy's manifest names, each once, with its size."""
+    document = json.loads(manifest.data)
+    return {Digest(one["digest"]): int(one["size"]) for one in (document["config"], *document["layers"])}
 
 
-def _fetched(
-    ref: ImageRef,
-    manifest: Manifest,
-    depot: _Depot,
-    cache: Path,
-    registry: CustodyRegistry,
-    reporter: Reporter,
-) -> Path:
-    files = tuple(_listed(ref, manifest))
-    final = cache / "custody" / manifest.digest.hex
-    with store.locked(final.with_name(f".{final.name}.lock")):
-        if final.is_dir() and all(_whole(final, file) for file in files):
-            return final
-        part = final.with_name(f".{final.name}.part")
-        with reporter.step(f"fetch the bundle {ref}") as step:
-            for number, file in enumerate(files, start=1):
-                step.update(f"[{number}/{len(files)}]")
-                if not _whole(part, file):
-                    registry.save_blob(ref, file.digest, file.size, part / file.title)
-        for folder, place in ((TOOLCHAIN, depot.toolchain), (BASE, depot.base)):
-            image = _image(ref, place, cache / "pulled", registry, reporter)
-            store.discard(part / folder)
-            link_layout(image, part / folder)
-        store.replace_dir(part, final)
-    return final
+def _image(layout: Path, digest: Digest) -> Parcel:
+    """Take an image from its layout, to the byte."""
+    blobs = layout / "blobs" / "sha256"
+    data = (blobs / digest.hex).read_bytes()
+    manifest = Manifest(digest=digest, media_type=json.loads(data).get("mediaType", _MANIFEST), data=data)
+    return Parcel(
+        manifest=manifest,
+        blobs=tuple(
+            Blob(digest=inner, path=blobs / inner.hex, size=size) for inner, size in _named(manifest).items()
+        ),
+    )
 
 
-def _listed(ref: ImageRef, manifest: Manifest) -> Iterator[_File]:
-    """Read the files that an artifact lists. A bundle has no others, and none twice."""
-    seen = set()
-    try:
-        layers = items(json_document(manifest.data, "the manifest").get("layers"), "layers")
-        if len(layers) > _MOST_FILES:
-            raise _no_bundle(ref, f"it lists {len(layers)} files")
-        for layer in (mapping(one, "layers") for one in layers):
-            title = text(mapping(layer.get("annotations"), "annotations").get(TITLE), TITLE)
-            size = whole(layer.get("size"), "layers.size")
-            if not _belongs(title) or title in seen or size > (_MOST_SOURCE if title == SOURCE else _MOST):
-                raise _no_bundle(ref, f"it lists {quoted(title)} of {size} bytes, which no bundle has")
-            seen.add(title)
-            yield _File(title=title, digest=digest(layer.get("digest"), "layers.digest"), size=size)
-    except MalformedError as error:
-        raise _no_bundle(ref, str(error)) from error
-    if missing := {RECIPE, PIN, PLAN, SOURCE} - seen:
-        raise _no_bundle(ref, f"it lacks {', '.join(sorted(missing))}")
+def _files(work: Path, *files: tuple[Path, str]) -> Parcel:
+    """Write the manifest of an artifact: files as layers, in order; each is kept under its own hash."""
+    empty = work / "empty.json"
+    store.write_text(empty, "{}")
+    blobs = tuple(
+        Blob(
+            digest=Digest(f"sha256:{store.sha256_file(path)}"),
+            path=path,
+            size=path.stat().st_size,
+            title=title,
+        )
+        for path, title in (*files, (empty, ""))
+    )
+    return Parcel(manifest=_manifest(blobs[:-1], blobs[-1]), blobs=blobs)
 
 
-def _belongs(title: str) -> bool:
-    try:
-        inside = clean(title) == title
-    except MalformedError:
-        return False
-    return inside and (title in {RECIPE, PIN, PLAN, SOURCE} or title.startswith((f"{PATCHES}/", f"{LOCKS}/")))
-
-
-def _whole(folder: Path, file: _File) -> bool:
-    path = folder / file.title
-    return path.is_file() and path.stat().st_size == file.size and store.sha256_file(path) == file.digest.hex
-
-
-def _image(ref: ImageRef, place: str, cache: Path, registry: CustodyRegistry, reporter: Reporter) -> Path:
-    """Pull toolchain or base. What lies below the cache from before is held against its hashes once more."""
-    try:
-        image = ImageRef.parse(f"{ref.registry}/{place}")
-    except ValueError as error:
-        raise _no_bundle(ref, f"{quoted(place)} names no image") from error
-    if image.digest is None:
-        raise _no_bundle(ref, f"{quoted(place)} names no digest")
-    layout = pull(image, cache, registry, reporter).layout
-    for layer in layout.layers:
-        path = layout.path / "blobs" / "sha256" / layer.digest.hex
-        if path.is_file() and store.sha256_file(path) == layer.digest.hex:
-            continue
-        store.discard(layout.path)
-        return pull(image, cache, registry, reporter).layout.path
-    return layout.path
-
-
-def _no_bundle(ref: ImageRef, why: str) -> WorkFailed:
-    return WorkFailed(f"{ref} is no bundle that can be built: {why}", hint=_AGAIN)
+def _manifest(files: tuple[Blob, ...], empty: Blob) -> Manifest:
+    layers = [
+        {
+            "mediaType": _FILE,
+            "digest": str(blob.digest),
+            "size": blob.size,
+            "annotations": {TITLE: blob.title},
+        }
+        for blob in files
+    ]
+    document = {
+        "schemaVersion": 2, "mediaType": _MANIFEST, "artifactType": _KIND,
+        "config": {"mediaType": _EMPTY, "digest": str(empty.digest), "size": empty.size},
+        "layers": layers,
+    }  # fmt: skip
+    data = store.canonical_json(document).encode()
+    return Manifest(digest=digest_of(data), media_type=_MANIFEST, data=data)

@@ -12,7 +12,7 @@ from build.doors.registry import Manifest
 from build.errors import WorkFailed
 from build.image.config import MalformedError, digest, items, json_document, mapping
 from build.publish.attach import CYCLONEDX, IN_TOTO
-from build.publish.custody import CUSTODY
+from build.publish.depot import CUSTODY
 from build.recipe.refs import Digest, ImageRef
 
 __all__ = [

@@ -33,7 +33,7 @@ def add(verbs: Verbs) -> None:
     )
     verbs.add_for_recipes(
         "resolve",
-        partial(_station, station="resolve"),
+        _resolve,
         "prove the pin: source, patches, toolchain and base",
     )
     verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
@@ -106,6 +106,19 @@ def _check(_arguments: argparse.Namespace, settings: Settings, console: Console)
     recipes = check(settings.root)
     console.note(f"{len(recipes)} recipes, no problem")
     return [recipe.name for recipe in recipes]
+
+
+def _resolve(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    """Resolve every selected recipe. Each answer is the pin, with what moved since the one before it."""
+    from build.doors import store
+    from build.road import Road
+
+    road = Road(settings=settings, reporter=console)
+    calls = [
+        (recipe.name, partial(road.resolve, recipe, arguments.variant))
+        for recipe in selected(arguments, settings)
+    ]
+    return [{**store.to_data(one.pin), "moved": store.to_data(one.moved)} for one in each(calls, console)]
 
 
 def _station(arguments: argparse.Namespace, settings: Settings, console: Console, station: str) -> object:

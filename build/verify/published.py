@@ -20,7 +20,7 @@ from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.plan.plan import decided
 from build.publish.bundle import PLAN
-from build.publish.custody import CustodyRegistry, fetch
+from build.publish.depot import CustodyRegistry, fetch
 from build.publish.published import contents_of
 from build.publish.pulled import pull, read_config
 from build.recipe.refs import ImageRef

@@ -1,282 +1,400 @@
-"""Bundles in a registry, held against the fake and against the distribution's server on loopback."""
+"""Copies that outlive their origins, over an OCI layout folder and over the distribution's server on loopback."""
 
+import hashlib
 import json
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from build.doors import store
 from build.doors.bakefile import layout_digest
-from build.doors.referrers import ReferrersRegistry
-from build.errors import NothingSelected, Unreachable, WorkFailed
+from build.doors.download import ReadingRegistry
+from build.doors.effects import Builder
+from build.doors.git import GitMirrors
+from build.doors.packageindex import IndexFile
+from build.doors.registry import Manifest
+from build.doors.shelf import LayoutShelf, RegistryShelf
+from build.errors import Unreachable, WorkFailed
 from build.host import registry as server
+from build.pin.custody import Custody, Shelf, git_name
+from build.pin.images import ImageStore
+from build.pin.locks import DebianLock, read_cuda_lock
 from build.pin.model import PinnedImage
-from build.plan.model import ImagePlan
-from build.publish.attach import Artifact, ArtifactFile, attach
-from build.publish.custody import CUSTODY, deposit, fetch, held
-from build.publish.push import push
-from build.recipe.refs import ImageRef
-from build.settings import Namespace, from_env
-from tests.fakes import FakeRegistry, RecordingReporter
+from build.pin.resolve import Resolver
+from build.pin.source import Sources
+from build.pin.wheels import wheels_folder
+from build.publish.custody import Kept, keep, pieces
+from build.publish.origins import Checked, check_origins, origins, verdict
+from build.recipe.model import GitSource, Recipe
+from build.recipe.refs import Commit, Digest, ImageRef
+from build.settings import from_env
+from tests.fakes import RecordingReporter
 from tests.layouts import write_layout
-from tests.unit.publish.images import make_pushable
+from tests.unit.pin.repositories import git, make_recipe, make_repository
 from tests.unit.publish.published import Silent
 
-Custodian = FakeRegistry | ReferrersRegistry
-CONFIG = "application/vnd.ingot.custody.config.v1+json"
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).resolve().parents[2]
+WHEEL = b"a wheel"
+HASH = hashlib.sha256(WHEEL).hexdigest()
+DEBIAN = DebianLock(suite="s", image="debian:x", digest="sha256:" + "1" * 64, toolchain_packages=("g++",))
+MAIN, INNER = "https://code.example.invalid/main.git", "https://code.example.invalid/inner.git"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """An image in a registry, and its bundle on disk."""
-
-    subject: ImageRef
-    plan: ImagePlan
-    bundle: Path
-    namespace: Namespace
-    registry: Any
-
-    def deposited(self) -> Artifact:
-        return deposit(self.bundle, self.plan, self.subject, self.namespace, self.registry, Silent())
-
-    def attached(self) -> None:
-        attach(self.subject, (self.deposited(),), self.registry, Silent())
-
-    def fetched(self, cache: Path) -> Path:
-        return fetch(self.subject, self.plan.fingerprint, cache, self.registry, Silent())
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    settings = from_env({"INGOT_CACHE": str(tmp_path_factory.mktemp("cache"))}, Path.cwd())
+    yield server.start(settings, Silent()).address
+    server.stop(settings, purge=True)
 
 
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.engine)])
-def given(request: pytest.FixtureRequest, tmp_path: Path) -> Held:
-    if request.param == "fake":
-        return hold(tmp_path, FakeRegistry(), "127.0.0.1:1")
-    return hold(tmp_path, ReferrersRegistry(docker_config=tmp_path), request.getfixturevalue("address"))
+@pytest.fixture(params=["layout", pytest.param("registry", marks=pytest.mark.engine)])
+def shelf(request: pytest.FixtureRequest, tmp_path: Path) -> Shelf:
+    if request.param == "layout":
+        return LayoutShelf(root=tmp_path / "kept")
+    repository = ImageRef(
+        registry=request.getfixturevalue("address"), repository=f"team/{uuid4().hex}/custody"
+    )
+    return RegistryShelf(registry=ReadingRegistry(docker_config=tmp_path), repository=repository)
+
+
+class Index:
+    """A package index with one wheel."""
+
+    def __init__(self, *hashes: str) -> None:
+        self.hashes = hashes
+
+    def files(self, _package: str) -> tuple[IndexFile, ...]:
+        return tuple(IndexFile(url="https://files.example.invalid/x.whl", sha256=one) for one in self.hashes)
+
+    def download(self, _url: str) -> tuple[bytes, ...]:
+        raise AssertionError
+
+
+class Machine:
+    """A cache of its own, with the doors of a machine that makes no image."""
+
+    def __init__(self, folder: Path, upstream: Path, custody: Shelf | None, *, first: bool = False) -> None:
+        self.cache = folder / "cache"
+        self.reporter = RecordingReporter()
+        self.toolchains = folder / "toolchains"
+        store.write_text(self.toolchains / "cuda-13.0.txt", f"nvidia-nvcc==1.0 --hash=sha256:{HASH}\n")
+        store.write_artifact(self.toolchains / "debian.json", DEBIAN)
+        self.custody = (
+            Custody(shelf=custody, first=first, cache=self.cache / "custody", reporter=self.reporter)
+            if custody
+            else None
+        )
+
+        def no_builder() -> Builder:
+            message = "nothing is made here"
+            raise Unreachable(message)
+
+        images = ImageStore(
+            cache=self.cache,
+            templates=ROOT / "dockerfiles",
+            builder=no_builder,
+            reporter=self.reporter,
+            registry_has=lambda _reference: True,
+            custody=self.custody,
+        )
+        sources = Sources(
+            mirrors=GitMirrors(
+                root=self.cache / "git",
+                replacements=(("https://code.example.invalid/", f"{upstream}/"),),
+            ),
+            cache=self.cache,
+            patches=folder / "patches",
+            samples=folder / "samples",
+            reporter=self.reporter,
+            custody=self.custody,
+        )
+        self.resolver = Resolver(
+            sources=sources,
+            images=images,
+            toolchains=self.toolchains,
+            patches=folder / "patches",
+            base_mode="registry",
+        )
+
+    def make_images(self, recipe: Recipe) -> None:
+        """Put down what an engine would have made, and the wheels."""
+        images, lock = self.resolver.images, read_cuda_lock(self.toolchains, "13.0")
+        keys = {
+            "base": images.debian_locks(DEBIAN, recipe.runtime.packages)["registry"],
+            "toolchain-13.0-registry": images.toolchain_lock(lock, DEBIAN),
+        }
+        for name, key in keys.items():
+            place = self.cache / "images" / f"{name}-{key[:12]}"
+            write_layout(place / "layout", [{"a": b"shared" * 400}, {name: name.encode()}])
+            made = PinnedImage(
+                lock=key,
+                digest=layout_digest(place / "layout"),
+                origin="registry: debian:x",
+                packages=("a=1",),
+            )
+            store.write_artifact(place / "pinned.json", made)
+            if name.startswith("toolchain"):
+                store.write_text(place / "driver-stub" / "libcuda.so.1", "a stub")
+        folder = wheels_folder(lock, "x86_64", self.cache)
+        folder.mkdir(parents=True)
+        (folder / "nvidia_nvcc-1.0-py3-none-any.whl").write_bytes(WHEEL)
+
+    def keep(self, recipe: Recipe) -> tuple[Kept, ...]:
+        assert self.custody
+        pin = self.resolver.resolve(recipe, known=None)
+        return keep(pieces(recipe, pin, self.resolver), self.custody, self.reporter)
+
+    def check(
+        self, recipe: Recipe, *, index: Index | None = None, base: bool | Exception = True
+    ) -> list[Checked]:
+        def registry_has(_reference: str) -> bool:
+            if isinstance(base, Exception):
+                raise base
+            return base
+
+        asked = origins(recipe, self.resolver, registry_has, index or Index(HASH))
+        return [*check_origins(asked, self.custody.shelf if self.custody else None, self.reporter)]
 
 
 @pytest.fixture
-def fake(tmp_path: Path) -> Held:
-    return hold(tmp_path, FakeRegistry(), "127.0.0.1:1")
+def upstream(tmp_path: Path) -> Path:
+    """Two repositories, one a submodule of the other."""
+    folder = tmp_path / "upstream"
+    inner, commit = make_repository(folder / "inner-work", {"inner.h": "int inner;\n"})
+    main, _ = make_repository(folder / "work", {"a.cpp": "int a;\n", ".gitmodules": (
+        f'[submodule "inner"]\n\tpath = inner\n\turl = {INNER}\n')})  # fmt: skip
+    git(main, "update-index", "--add", "--cacheinfo", f"160000,{commit},inner")
+    git(main, "commit", "--quiet", "--message", "with a submodule")
+    for work, name in ((main, "main.git"), (inner, "inner.git")):
+        git(folder, "clone", "--quiet", "--bare", str(work), name)
+    return folder
 
 
-def hold(folder: Path, registry: Custodian, host: str) -> Held:
-    image = make_pushable(folder / "image", b"base", b"server")
-    namespace = Namespace(host=host, path=f"team/{uuid4().hex}")
-    receipt = push(image.verified, image.plan, image.layout, namespace, registry, Silent())
-    bundle = folder / "bundle"
-    for name, text in (
-        ("recipe.yaml", "name: mini\n"), ("pin.json", "{}"), ("plan.json", "{}"), ("source.tar", "tar"),
-        ("patches/mini/0001-a.patch", "diff"), ("locks/cuda-13.0.txt", "wheels"),
-    ):  # fmt: skip
-        store.write_text(bundle / name, text)
-    pinned = {
-        name: PinnedImage(
-            lock=digit * 64, digest=layout_digest(write_layout(bundle / name, trees, how="")), origin="", packages=()
-        )
-        for name, digit, trees in (("toolchain", "1", [b"gcc"]), ("base", "2", [b"base", b"more"]))
-    }  # fmt: skip
-    plan = replace(
-        image.plan, pin=replace(image.plan.pin, toolchain=pinned["toolchain"], base=pinned["base"])
-    )
-    subject = replace(ImageRef.parse(next(iter(receipt.refs))), tag="", digest=receipt.digest)
-    return Held(subject=subject, plan=plan, bundle=bundle, namespace=namespace, registry=registry)
+@pytest.fixture
+def recipe(upstream: Path) -> Recipe:
+    head = Commit(git(upstream / "main.git", "rev-parse", "HEAD").strip())
+    return make_recipe(GitSource(repo=MAIN, commit=head, version="1", submodules=True))
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    found = {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
-    # An index says beside the digest what a tool wishes; the digest is compared on its own.
-    return {name: data for name, data in found.items() if not name.endswith(("index.json", "oci-layout"))}
+@pytest.fixture
+def here(tmp_path: Path, upstream: Path, shelf: Shelf, recipe: Recipe) -> Machine:
+    machine = Machine(tmp_path / "here", upstream, shelf)
+    machine.make_images(recipe)
+    return machine
 
 
-def test_what_is_attached_is_fetched_to_the_byte(given: Held, tmp_path: Path) -> None:
-    given.attached()
-    found = given.fetched(tmp_path / "cache")
-    assert files(found) == files(given.bundle)
-    for name in ("toolchain", "base"):
-        assert layout_digest(found / name) == layout_digest(given.bundle / name)
+def elsewhere(tmp_path: Path, shelf: Shelf, *, first: bool = False) -> Machine:
+    """A machine with nothing on it, to which no origin answers."""
+    return Machine(tmp_path / uuid4().hex, tmp_path / "nowhere", shelf, first=first)
 
 
-def test_toolchain_and_base_are_images_of_their_own(given: Held) -> None:
-    given.attached()
-    for name, digit in (("toolchain", "1"), ("base", "2")):
-        digest = layout_digest(given.bundle / name)
-        repository = ImageRef(
-            registry=given.subject.registry, repository=f"{given.namespace.path}/ingot-{name}"
-        )
-        tag = f"{digit * 12}-{digest.hex[:12]}"
-        assert given.registry.tags(repository) == (tag,)
-        found = given.registry.manifest(replace(repository, tag=tag))
-        assert found
-        assert found.digest == digest
-
-
-def test_doing_it_again_adds_nothing(given: Held) -> None:
-    given.attached()
-    before = given.registry.referrers(given.subject), given.registry.tags(given.subject)
-    reporter = RecordingReporter()
-    again = deposit(given.bundle, given.plan, given.subject, given.namespace, given.registry, reporter)
-    attach(given.subject, (again,), given.registry, reporter)
-    assert (given.registry.referrers(given.subject), given.registry.tags(given.subject)) == before
-    assert [words for kind, words in reporter.said if kind == "verdict"] == ["already there"] * 3
-
-
-def test_what_was_fetched_is_not_asked_for_again_unless_it_was_changed(given: Held, tmp_path: Path) -> None:
-    given.attached()
-    found = given.fetched(tmp_path / "cache")
-    kept = found / "marker"
-    kept.write_text("not replaced")
-    assert given.fetched(tmp_path / "cache") == found
-    assert kept.exists()
-    (found / "patches" / "mini" / "0001-a.patch").write_text("evil")
-    assert files(given.fetched(tmp_path / "cache")) == files(given.bundle)
-
-
-def test_a_toolchain_that_was_changed_below_the_cache_is_pulled_again(given: Held, tmp_path: Path) -> None:
-    given.attached()
-    found = given.fetched(tmp_path / "cache")
-    digest = layout_digest(found / "toolchain")
-    manifest = json.loads((found / "toolchain" / "blobs" / "sha256" / digest.hex).read_bytes())
-    layer = manifest["layers"][0]["digest"].removeprefix("sha256:")
-    pulled = tmp_path / "cache" / "pulled" / digest.hex / "blobs" / "sha256" / layer
-    pulled.write_bytes(b"evil")
-    store.discard(found)
-    assert files(given.fetched(tmp_path / "cache")) == files(given.bundle)
-
-
-def test_a_fetch_that_was_cut_short_goes_on(fake: Held, tmp_path: Path) -> None:
-    fake.attached()
-    whole = FakeRegistry()
-    for name in ("blobs", "manifests", "tagged", "listed"):
-        setattr(whole, name, getattr(fake.registry, name))
-    whole.fail_at = 6
-    cut = replace(fake, registry=whole)
-    with pytest.raises(Unreachable):
-        cut.fetched(tmp_path / "cache")
-    assert not [path for path in (tmp_path / "cache" / "custody").iterdir() if not path.name.startswith(".")]
-    saved = [call for call in whole.calls if call.startswith("save_blob")][:-1]
-    assert saved
-    whole.calls.clear()
-    whole.fail_at = 0
-    found = cut.fetched(tmp_path / "cache")
-    assert files(found) == files(fake.bundle)
-    assert not set(saved) & set(whole.calls), "what was whole is not asked for again"
-
-
-def test_without_a_bundle_nothing_is_made_up(given: Held, tmp_path: Path) -> None:
-    with pytest.raises(NothingSelected) as error:
-        given.fetched(tmp_path / "cache")
-    assert error.value.message == (
-        f"{given.subject} has no bundle attached: what it was built from is not in the registry"
-    )
-    assert "--custody" in error.value.hint
-
-
-def test_a_bundle_of_another_fingerprint_is_refused(given: Held, tmp_path: Path) -> None:
-    given.attached()
-    (one,) = held(given.subject, given.registry)
-    with pytest.raises(WorkFailed) as error:
-        fetch(given.subject, "e" * 64, tmp_path / "cache", given.registry, Silent())
-    assert error.value.message == (
-        f"the bundle {replace(given.subject, digest=one.digest)} is of an image with the fingerprint {'f' * 64}, "
-        f"{given.subject} has {'e' * 64}"
-    )
-
-
-def refusal(given: Held, artifact: Artifact, cache: Path) -> str:
-    attach(given.subject, (artifact,), given.registry, Silent())
-    with pytest.raises(WorkFailed) as error:
-        given.fetched(cache)
-    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"]
-    return error.value.message
-
-
-@pytest.mark.parametrize(
-    "title",
-    ["../escape", "/etc/passwd", "toolchain/index.json", "patches/../../x", "notes.txt", "recipe.yaml", "patches/./x", ""],
-)  # fmt: skip
-def test_a_file_that_no_bundle_has_is_refused(fake: Held, tmp_path: Path, title: str) -> None:
-    good = fake.deposited()
-    evil = ArtifactFile(path=fake.bundle / "plan.json", title=title, media_type="text/plain")
-    message = refusal(fake, replace(good, files=(*good.files, evil)), tmp_path / "cache")
-    assert f"it lists '{title}' of 2 bytes, which no bundle has" in message
-
-
-def test_a_bundle_that_lacks_a_file_is_refused(fake: Held, tmp_path: Path) -> None:
-    good = fake.deposited()
-    fewer = tuple(file for file in good.files if file.title not in {"plan.json", "source.tar"})
-    assert "it lacks plan.json, source.tar" in refusal(fake, replace(good, files=fewer), tmp_path / "cache")
-
-
-@pytest.mark.parametrize(
-    ("config", "words"),
-    [
-        (b"{}", "its configuration is not there, or of another version of the pipeline"),
-        (b"\xff", "its configuration is not there, or of another version of the pipeline"),
-        (
-            b'{"fingerprint": "%s", "toolchain": "../x@sha256:0", "base": "b"}' % (b"f" * 64),
-            "'../x@sha256:0' names no image",
-        ),
-        (
-            b'{"fingerprint": "%s", "toolchain": "team/x:latest", "base": "b"}' % (b"f" * 64),
-            "'team/x:latest' names no digest",
-        ),
-    ],
-)
-def test_places_that_are_none_are_refused(fake: Held, tmp_path: Path, config: bytes, words: str) -> None:
-    message = refusal_of_places(fake, replace(fake.deposited(), config=config), tmp_path / "cache")
-    assert words in message
-
-
-def refusal_of_places(given: Held, artifact: Artifact, cache: Path) -> str:
-    attach(given.subject, (artifact,), given.registry, Silent())
-    with pytest.raises(WorkFailed) as error:
-        given.fetched(cache)
-    assert not list(cache.glob("custody/[!.]*"))
-    return error.value.message
-
-
-def test_a_bundle_that_is_listed_for_another_image_is_refused(fake: Held, tmp_path: Path) -> None:
-    fake.attached()
-    other = make_pushable(tmp_path / "other", b"base", b"other")
-    receipt = push(other.verified, replace(other.plan, tag="other"), other.layout, fake.namespace, fake.registry, Silent())  # fmt: skip
-    subject = replace(fake.subject, digest=receipt.digest)
-    fake.registry.refer(subject, held(fake.subject, fake.registry))
-    with pytest.raises(WorkFailed, match=f"it belongs to {fake.subject.digest}, not to {subject.digest}"):
-        fetch(subject, fake.plan.fingerprint, tmp_path / "cache", fake.registry, Silent())
-
-
-@pytest.mark.engine
-def test_bytes_that_are_not_what_was_promised_are_no_file(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+def test_a_pin_is_proven_from_the_copies_alone(
+    tmp_path: Path, here: Machine, shelf: Shelf, recipe: Recipe, upstream: Path
 ) -> None:
-    """The registry's own storage, changed behind its back."""
-    cache = tmp_path_factory.mktemp("changed")
-    settings = from_env({"INGOT_CACHE": str(cache)}, Path.cwd())
-    try:
-        given = hold(
-            tmp_path, ReferrersRegistry(docker_config=tmp_path), server.start(settings, Silent()).address
-        )
-        given.attached()
-        name = store.sha256_file(given.bundle / "source.tar")
-        (stored,) = cache.rglob(f"blobs/sha256/{name[:2]}/{name}/data")
-        stored.write_bytes(b"rat")
-        with pytest.raises(WorkFailed, match=f"blob sha256:{name} arrived as sha256:"):
-            given.fetched(tmp_path / "cache")
-        assert not list((tmp_path / "cache").rglob("source.tar"))
-    finally:
-        server.stop(settings, purge=True)
+    pin = here.resolver.resolve(recipe, known=None)
+    kept = here.keep(recipe)
+    assert [one.sent > 0 for one in kept] == [True] * len(kept)
+    shutil.rmtree(upstream)
+    other = elsewhere(tmp_path, shelf)
+    assert other.resolver.resolve(recipe, known=None) == pin, "where bytes come from is no part of a pin"
+    other.resolver.prove(recipe, pin)
+    folder = other.resolver.sources.folder(pin.source)
+    assert (folder / "inner" / "inner.h").read_text() == "int inner;\n"
+    stub = other.resolver.images.driver_stub("13.0", pin.toolchain)
+    assert stub.read_text() == "a stub"
+    said = "\n".join(words for _, words in other.reporter.said)
+    assert f"{MAIN} at {pin.source.commit[:12]}: a copy out of {shelf}, because its origin gives none" in said
+    assert f"base image, Debian s: a copy out of {shelf}; its origin was not asked" in said
 
 
-def test_the_artifact_is_what_it_says(given: Held) -> None:
-    given.attached()
-    (one,) = held(given.subject, given.registry)
-    found = given.registry.manifest(replace(given.subject, digest=one.digest))
-    document = json.loads(found.data)
-    assert (document["artifactType"], document["config"]["mediaType"]) == (CUSTODY, CONFIG)
-    assert [layer["annotations"]["org.opencontainers.image.title"] for layer in document["layers"]] == [
-        "locks/cuda-13.0.txt", "patches/mini/0001-a.patch", "pin.json", "plan.json", "recipe.yaml", "source.tar",
-    ]  # fmt: skip
+def test_what_is_there_is_not_sent_again(here: Machine, recipe: Recipe) -> None:
+    first = here.keep(recipe)
+    again = here.keep(recipe)
+    assert [(one.name, one.digest, one.size, one.sent) for one in again] == [
+        (one.name, one.digest, one.size, 0) for one in first
+    ]
+
+
+def test_equal_bytes_are_kept_once(here: Machine, recipe: Recipe, tmp_path: Path) -> None:
+    here.keep(recipe)
+    kept = tmp_path / "kept"
+    if kept.is_dir():
+        blobs = [path for path in (kept / "blobs" / "sha256").iterdir() if not path.name.startswith(".")]
+        assert all(store.sha256_file(path) == path.name for path in blobs)
+        names = [one["digest"] for one in json.loads((kept / "index.json").read_text())["manifests"]]
+        assert len(set(names)) == len(names)
+    base = here.resolver.resolve(recipe, known=None).base
+    layers = json.loads(
+        (here.resolver.images.layout("base", base) / "blobs" / "sha256" / base.digest.hex).read_text()
+    )
+    assert here.custody
+    assert here.custody.shelf.has_blob(Digest(layers["layers"][0]["digest"]))
+
+
+class Failing:
+    """A place of copies that is lost at the n-th blob or manifest."""
+
+    def __init__(self, shelf: Shelf, left: int) -> None:
+        self.shelf, self.left = shelf, left
+
+    def __getattr__(self, name: str) -> object:
+        if name in {"put", "put_blob"}:
+            self.left -= 1
+            if self.left < 0:
+                message = "the line went dead"
+                raise Unreachable(message)
+        return getattr(self.shelf, name)
+
+
+def test_a_copy_that_was_cut_short_is_completed(here: Machine, shelf: Shelf, recipe: Recipe) -> None:
+    pin = here.resolver.resolve(recipe, known=None)
+    assert here.custody
+    cuts = 0
+    while cuts < 60:
+        failing = replace(here.custody, shelf=Failing(shelf, 3))  # type: ignore[arg-type]
+        try:
+            keep(pieces(recipe, pin, here.resolver), failing, here.reporter)
+            break
+        except Unreachable:
+            cuts += 1
+    assert 3 <= cuts < 60, "each run got a little further"
+    assert sum(one.sent for one in here.keep(recipe)) == 0
+
+
+def test_a_toolchain_that_was_made_anew_replaces_the_record(here: Machine, recipe: Recipe) -> None:
+    first = here.keep(recipe)
+    pin = here.resolver.resolve(recipe, known=None)
+    place = here.resolver.images.layout("base", pin.base).parent
+    shutil.rmtree(place / "layout")
+    write_layout(place / "layout", [{"a": b"other packages"}])
+    made = replace(pin.base, digest=layout_digest(place / "layout"), packages=("a=2",))
+    store.write_artifact(place / "pinned.json", made)
+    again = {one.name: one for one in here.keep(recipe)}
+    (record,) = [one for one in first if one.name.startswith("base-")]
+    assert again[record.name].digest != record.digest
+
+
+def test_a_copy_that_was_changed_is_refused(tmp_path: Path, here: Machine, recipe: Recipe) -> None:
+    shelf = LayoutShelf(root=tmp_path / "folder")
+    pin = here.resolver.resolve(recipe, known=None)
+    assert here.custody
+    keep(pieces(recipe, pin, here.resolver), replace(here.custody, shelf=shelf), here.reporter)
+    assert isinstance(recipe.source, GitSource)
+    found = shelf.find(git_name(MAIN, recipe.source.commit))
+    assert found
+    blob = json.loads(found.data)["layers"][0]["digest"].removeprefix("sha256:")
+    path = tmp_path / "folder" / "blobs" / "sha256" / blob
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(WorkFailed, match="is damaged: its digest is sha256:") as error:
+        elsewhere(tmp_path, shelf).resolver.resolve(recipe, known=None)
+    assert str(path) in error.value.message
+
+
+def test_a_copy_under_a_wrong_name_is_refused(
+    tmp_path: Path, here: Machine, shelf: Shelf, recipe: Recipe
+) -> None:
+    """The hash of a pack says nothing of the commit: git itself does."""
+    here.keep(recipe)
+    assert isinstance(recipe.source, GitSource)
+    inner = next(commit for _, commit in here.resolver.sources.repositories(recipe.source)[1:])
+    other = shelf.find(git_name(INNER, inner))
+    assert other
+    layer = json.loads(other.data)["layers"][0]
+    layer["annotations"] = {"org.opencontainers.image.title": f"{recipe.source.commit}.pack"}
+    document = json.loads(other.data) | {"layers": [layer]}
+    data = json.dumps(document).encode()
+    digest = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+    shelf.put(git_name(MAIN, recipe.source.commit), replace(other, digest=digest, data=data))
+    with pytest.raises(WorkFailed, match=f"the copy of commit {recipe.source.commit} does not hold it"):
+        elsewhere(tmp_path, shelf).resolver.resolve(recipe, known=None)
+
+
+@pytest.mark.parametrize("title", ["../x", "/etc/x", ".x", ""])
+def test_a_copy_may_not_write_elsewhere(tmp_path: Path, here: Machine, shelf: Shelf, title: str) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    digest = Digest(f"sha256:{hashlib.sha256(b'x').hexdigest()}")
+    shelf.put_blob(digest, path)
+    entry = {"mediaType": "application/octet-stream", "digest": str(digest), "size": 1}
+    layer = {**entry, "annotations": {"org.opencontainers.image.title": title}}
+    kind = "application/vnd.oci.image.manifest.v1+json"
+    data = json.dumps({"schemaVersion": 2, "mediaType": kind, "config": entry, "layers": [layer]}).encode()
+    named = Digest(f"sha256:{hashlib.sha256(data).hexdigest()}")
+    shelf.put("archive-x", Manifest(digest=named, media_type=kind, data=data))
+    assert here.custody
+    with pytest.raises(WorkFailed, match="files lie in one folder"):
+        here.custody.files("archive-x", tmp_path / "target")
+
+
+def test_copies_first(tmp_path: Path, here: Machine, shelf: Shelf, recipe: Recipe, upstream: Path) -> None:
+    here.keep(recipe)
+    other = Machine(tmp_path / "other", upstream, shelf, first=True)
+    other.resolver.resolve(recipe, known=None)
+    said = "\n".join(words for _, words in other.reporter.said)
+    assert f"{MAIN} at " in said
+    assert said.count("its origin was not asked") == 4
+
+
+def test_without_a_copy_the_origins_words_stay(tmp_path: Path, shelf: Shelf, recipe: Recipe) -> None:
+    with pytest.raises(Exception, match=r"code\.example\.invalid/main\.git") as error:
+        elsewhere(tmp_path, shelf).resolver.resolve(recipe, known=None)
+    assert not isinstance(error.value, AssertionError)
+
+
+def states(checked: list[Checked]) -> dict[str, tuple[str, bool | None]]:
+    return {one.what.partition(" at ")[0].partition(",")[0]: (one.origin, one.copy) for one in checked}
+
+
+def test_what_is_gone_is_told_from_what_did_not_answer(here: Machine, recipe: Recipe, upstream: Path) -> None:
+    here.resolver.resolve(recipe, known=None)
+    silent = Unreachable("no route")
+    before = states(here.check(recipe, base=silent))
+    assert before == {
+        MAIN: ("there", False),
+        INNER: ("there", False),
+        "CUDA 13.0 wheels": ("there", False),
+        "toolchain for CUDA 13.0": ("unreachable", False),
+        "base": ("unreachable", False),
+    }
+    # The branch was rewritten, and what it held was thrown away.
+    git(upstream / "work", "commit", "--quiet", "--amend", "--message", "rewritten")
+    shutil.rmtree(upstream / "main.git")
+    git(upstream, "clone", "--quiet", "--bare", "--single-branch", f"file://{upstream}/work", "main.git")
+    gone = here.check(recipe, index=Index("f" * 64), base=False)
+    assert {what: state for what, (state, _) in states(gone).items()} == dict.fromkeys(before, "gone") | {
+        INNER: "there"
+    }
+    with pytest.raises(WorkFailed, match="gone, and no copy is there") as error:
+        verdict(tuple(gone))
+    assert "has other files, none of nvidia-nvcc with sha256" in error.value.message
+    assert f"{MAIN} has no commit" in error.value.message
+    assert error.value.answer == {"checked": tuple(gone)}
+
+
+def test_what_is_gone_and_kept_is_no_failure(here: Machine, recipe: Recipe, upstream: Path) -> None:
+    here.keep(recipe)
+    shutil.rmtree(upstream)
+    checked = here.check(recipe, index=Index(), base=False)
+    assert {copy for _, copy in states(checked).values()} == {True}
+    verdict(tuple(checked))
+
+
+def test_no_answer_at_all(here: Machine, recipe: Recipe) -> None:
+    silent = Unreachable("no route")
+
+    class Mute(Index):
+        def files(self, _package: str) -> tuple[IndexFile, ...]:
+            raise silent
+
+    here.check(recipe)
+    asked = [one for one in here.check(recipe, index=Mute(), base=silent) if "code." not in one.what]
+    with pytest.raises(Unreachable, match=r"no origin answered; CUDA 13\.0 wheels: no route"):
+        verdict(tuple(asked))

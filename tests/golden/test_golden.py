@@ -14,6 +14,7 @@ from build.doors import store
 from build.doors.templates import render
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.making import Maker
 from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.check import check
 from build.recipe.effective import effective, variant_names
@@ -26,7 +27,7 @@ GOLDEN = Path(__file__).parent
 TEMPLATES = ROOT / "dockerfiles"
 TOOLCHAINS = ROOT / "recipes" / "toolchains"
 NAMES = ("Dockerfile", "docker-bake.json")
-IMAGES = ("toolchain", "debian-registry", "debian-bootstrap")
+IMAGES = ("toolchain", "debian-registry", "debian-bootstrap", "debian-snapshot")
 CASES = [(recipe, variant) for recipe in check(ROOT) for variant in variant_names(recipe)]
 HINT = "review the difference, then: .venv/bin/pytest tests/golden --update-golden"
 
@@ -63,9 +64,17 @@ def image_files() -> Iterator[tuple[str, str]]:
     """Render the images that every build starts from."""
     lock = read_debian_lock(TOOLCHAINS)
     yield "toolchain", render(TEMPLATES, "toolchain.Dockerfile.j2", cuda="13.0")
-    for origin in ("registry", "bootstrap"):
-        text = render(TEMPLATES, "debian.Dockerfile.j2", origin=origin, packages=lock.toolchain_packages)
-        yield f"debian-{origin}", text
+    snapshot = "http://snapshot.example.org/archive/debian/20261101T000000Z"
+    for image, origin, moment in (
+        ("registry", "registry", ""),
+        ("bootstrap", "bootstrap", ""),
+        ("snapshot", "registry", snapshot),
+    ):
+        maker = Maker(
+            cache=GOLDEN / "nowhere", templates=TEMPLATES, builder=lambda: FakeBuilder(lambda *_: None),
+            reporter=RecordingReporter(), custody=None, snapshot=moment,
+        )  # fmt: skip
+        yield f"debian-{image}", maker.debian_file(origin, lock, lock.toolchain_packages)
 
 
 def compare(path: Path, text: str, *, update: bool) -> None:

@@ -20,7 +20,7 @@ from build.image.layout import open_layout
 from build.pin.model import Pin
 from build.plan.model import ImagePlan
 from build.publish.attach import CYCLONEDX, IN_TOTO, attach
-from build.publish.custody import CUSTODY, deposit, fetch
+from build.publish.depot import CUSTODY, deposit, fetch
 from build.publish.parcel import pack, send
 from build.recipe.refs import Digest, ImageRef
 from build.settings import Namespace, Settings

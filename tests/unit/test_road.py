@@ -340,3 +340,38 @@ def test_rendered_files_that_somebody_changed_are_written_again(tmp_path: Path) 
     write_rendered(plan, tmp_path)
     (tmp_path / "context" / "scripts" / "probe.sh").unlink()
     assert not rendered(plan, tmp_path)
+
+
+def test_packages_that_moved_under_one_lock_are_said(tmp_path: Path) -> None:
+    reporter = RecordingReporter()
+    road = Road(settings=settings(tmp_path), reporter=reporter)
+    out = tmp_path / "out" / "mini"
+    before = replace(PIN, base=replace(PIN.base, packages=("libc6=2.36-9+deb12u9",)))
+    after = replace(
+        PIN, base=replace(PIN.base, digest=Digest("sha256:" + "e" * 64), packages=("libc6=2.36-9+deb12u10",))
+    )
+    road.__dict__["resolver"] = Answering(after)
+    (out / "published").mkdir(parents=True)
+    for kept in (out / "pin.json", out / "published" / "pin.json"):
+        for stale in (out / "pin.json", out / "published" / "pin.json"):
+            stale.unlink(missing_ok=True)
+        store.write_artifact(kept, before)
+        reporter.said.clear()
+        (one,) = road.resolve(RECIPE, "").moved
+        assert one.changed == (("libc6", "2.36-9+deb12u9", "2.36-9+deb12u10"),)
+        assert f"mini: {one}" in reporter.all("note")
+    assert road.resolve(RECIPE, "").moved == (), "said once"
+
+
+@dataclass
+class Answering:
+    """A resolver that proves one pin, whatever it is asked."""
+
+    pin: Pin
+
+    def resolve(self, _recipe: object, *, known: Pin | None) -> Pin:
+        del known
+        return self.pin
+
+    def prove(self, _recipe: object, _pin: Pin) -> None:
+        """Find nothing changed."""

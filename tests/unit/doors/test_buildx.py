@@ -240,3 +240,12 @@ def test_docker_without_buildx(tmp_path: Path) -> None:
         ).version()
     assert caught.value.message == "the docker command has no buildx"
     assert "docker-buildx" in caught.value.hint
+
+
+def test_the_finding_of_a_script_wins_over_the_tools_own_error() -> None:
+    finding = (
+        "error: configure asks the network for https://x.example.org/a (CMakeLists.txt:3, file(DOWNLOAD))"
+    )
+    tail = ("CMake Error at CMakeLists.txt:3 (message):", "  cannot download", finding)
+    error = BuildFailed(stage="configure", step="RUN perl", tail=tail, log=Path("build.log"))
+    assert error.reason == f"the build failed in stage configure: {finding}"

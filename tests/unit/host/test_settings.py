@@ -101,3 +101,51 @@ def test_the_table_has_each_variable_once() -> None:
     names = [setting.name for setting in SETTINGS]
     assert len(names) == len(set(names))
     assert all(setting.meaning for setting in SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("", None),
+        ("registry.example.org/team", Namespace(host="registry.example.org", path="team")),
+        ("/srv/custody", Path("/srv/custody")),
+        ("./kept", ROOT / "kept"),
+        ("~/kept", Path("/home/u/kept")),
+    ],
+)
+def test_copies_are_kept_in_a_registry_or_a_folder(text: str, place: object) -> None:
+    assert from_env({"INGOT_CUSTODY": text, "HOME": "/home/u"}, ROOT).custody == place
+
+
+def test_a_place_of_copies_that_is_neither_is_refused_by_its_own_name() -> None:
+    with pytest.raises(BadRequest, match=r"INGOT_CUSTODY is 'kept': .* no namespace|INGOT_CUSTODY is 'kept'"):
+        from_env({"INGOT_CUSTODY": "kept"}, ROOT)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://snapshot.example.org/archive/debian/20261101T000000Z",
+        "https://127.0.0.1:8080/20261101T000000Z/debian/",
+    ],
+)
+def test_a_snapshot_is_an_address(text: str) -> None:
+    assert from_env({"INGOT_APT_SNAPSHOT": text}, ROOT).apt_snapshot == text.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "snapshot.example.org/debian",
+        "file:///srv/debian",
+        "http://user:secret@snapshot.example.org/debian",
+        "http://snapshot.example.org/ubuntu/20261101T000000Z",
+        "http://snapshot.example.org/debian/$(reboot)",
+        "http://snapshot.example.org/debian/a_b",
+        "http://snapshot.example.org/debian'; reboot; '",
+    ],
+)
+def test_what_is_no_address_of_a_snapshot_is_refused(text: str) -> None:
+    with pytest.raises(BadRequest, match="INGOT_APT_SNAPSHOT is ") as error:
+        from_env({"INGOT_APT_SNAPSHOT": text}, ROOT)
+    assert "debian-security" in error.value.hint

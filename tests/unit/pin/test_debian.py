@@ -1,7 +1,10 @@
+import subprocess
 from pathlib import Path
 
+import pytest
+
 from build.host.debian import Archive
-from build.pin.debian import bootstrap_command, installed
+from build.pin.debian import bootstrap_command, installed, lists_check
 
 STATUS = """\
 Package: bash
@@ -62,3 +65,87 @@ def test_the_bootstrap_leaves_nothing_of_the_host(tmp_path: Path) -> None:
         "var/cache/ldconfig/aux-cache",
     ):
         assert f'"$1/{path}"' in remove
+
+
+MOMENT = Archive(
+    uri="http://snapshot.example.org/archive/debian/20261101T000000Z",
+    codename="bookworm",
+    signed_by="/usr/share/keyrings/x.gpg",
+)
+
+
+def test_a_snapshot_replaces_every_source(tmp_path: Path) -> None:
+    command = bootstrap_command(MOMENT, "bookworm", ("bash",), tmp_path / "rootfs.tar", snapshot=True)
+    there = "deb [signed-by=/usr/share/keyrings/x.gpg] http://snapshot.example.org/archive/"
+    assert command[-3:] == (
+        f"{there}debian/20261101T000000Z bookworm main",
+        f"{there}debian/20261101T000000Z bookworm-updates main",
+        f"{there}debian-security/20261101T000000Z bookworm-security main",
+    )
+    assert "--aptopt=Acquire::Check-Valid-Until=false" in command
+    assert "--aptopt=Acquire::Retries=5" in command
+    hooks = [word for word in command if word.startswith("--customize-hook=")]
+    assert "which is not of the snapshot" in hooks[0], "before the indexes are removed"
+    assert "rm -rf" in hooks[1]
+
+
+def test_a_machines_own_archive_is_taken_as_ever(tmp_path: Path) -> None:
+    command = bootstrap_command(MOMENT, "bookworm", ("bash",), tmp_path / "rootfs.tar")
+    assert not any("Check-Valid-Until" in word or "not of the snapshot" in word for word in command)
+
+
+@pytest.mark.parametrize(
+    ("uri", "security"),
+    [
+        ("http://deb.example.org/debian", "http://deb.example.org/debian-security"),
+        ("http://debian.example.org/mirror/debian/", "http://debian.example.org/mirror/debian-security"),
+        (
+            "http://x.example.org/debian/20261101T000000Z",
+            "http://x.example.org/debian-security/20261101T000000Z",
+        ),
+        ("http://x.example.org/all", "http://x.example.org/all/debian-security"),
+        ("", "/debian-security"),
+    ],
+)
+def test_where_security_fixes_lie(uri: str, security: str) -> None:
+    assert Archive(uri=uri, codename="x").security == security
+
+
+LISTS = (
+    "snapshot.example.org_archive_debian_20261101T000000Z_dists_bookworm_InRelease",
+    "snapshot.example.org_archive_debian_20261101T000000Z_dists_bookworm_main_binary-amd64_Packages.lz4",
+    "snapshot.example.org_archive_debian_20261101T000000Z_dists_bookworm-updates_InRelease",
+    "snapshot.example.org_archive_debian-security_20261101T000000Z_dists_bookworm-security_InRelease",
+    "lock",
+    "partial",
+)
+
+
+def checked(folder: Path, *names: str) -> tuple[int, str]:
+    for name in names:
+        (folder / name).write_text("")
+    script = lists_check(MOMENT, "bookworm", str(folder))
+    done = subprocess.run(("sh", "-euc", script), text=True, capture_output=True, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.processes
+def test_indexes_of_the_snapshot_alone_are_right(tmp_path: Path) -> None:
+    assert checked(tmp_path, *LISTS) == (0, "")
+
+
+@pytest.mark.processes
+def test_one_index_from_elsewhere_is_enough_to_fail(tmp_path: Path) -> None:
+    live = "deb.example.org_debian-security_dists_bookworm-security_InRelease"
+    code, said = checked(tmp_path, *LISTS, live)
+    assert (code, said) == (1, f"ingot: apt took {live}, which is not of the snapshot\n")
+
+
+@pytest.mark.processes
+def test_an_index_that_did_not_come_fails(tmp_path: Path) -> None:
+    code, said = checked(tmp_path, *LISTS[:2], *LISTS[3:])
+    assert code == 1
+    assert (
+        "the snapshot gave no index snapshot.example.org_archive_debian_20261101T000000Z_dists_bookworm-updates_"
+        in said
+    )

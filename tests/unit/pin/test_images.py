@@ -1,6 +1,7 @@
 """What toolchain and base are made from decides under which name they are kept."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,32 @@ def test_an_unreachable_registry_is_an_error_where_it_was_asked_for(tmp_path: Pa
     store, _ = store_of(tmp_path, answers=Unreachable("no route"))
     with pytest.raises(Unreachable, match="no route"):
         store.base(DEBIAN, ("curl",), mode="registry")
+
+
+SNAPSHOT = "http://snapshot.example.org/archive/debian/20261101T000000Z"
+
+
+def test_a_snapshot_is_part_of_every_lock(tmp_path: Path) -> None:
+    plain, _ = store_of(tmp_path)
+    there = replace(plain, snapshot=SNAPSHOT)
+    later = replace(plain, snapshot=SNAPSHOT.replace("1101", "1102"))
+    locks = [one.debian_locks(DEBIAN, ("curl",)) for one in (plain, there, later)]
+    assert len({each["registry"] for each in locks}) == 3
+    assert len({each["bootstrap"] for each in locks}) == 3
+    assert len({one.toolchain_lock(CUDA, DEBIAN) for one in (plain, there, later)}) == 3
+
+
+def test_the_registrys_base_has_all_its_sources_replaced(tmp_path: Path) -> None:
+    plain, _ = store_of(tmp_path)
+    text = replace(plain, snapshot=SNAPSHOT)._maker.debian_file("registry", DEBIAN, ("curl",))
+    assert "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d" in text
+    assert text.count("'deb [signed-by=") == 3
+    assert text.count("https://") == 0
+    update, check, install = (
+        text.index(word) for word in (" update;", "which is not of the snapshot", " install -y")
+    )
+    assert update < check < install, "nothing is installed from an index that was not looked at"
+    assert "Check-Valid-Until=false" in text
+    assert "AllowUnauthenticated" not in text
+    assert "trusted=yes" not in text
+    assert "snapshot" not in plain._maker.debian_file("registry", DEBIAN, ("curl",))

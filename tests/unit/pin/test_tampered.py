@@ -28,6 +28,7 @@ from tests.unit.pin.repositories import (
     make_sources,
 )
 from tests.unit.pin.test_archive import GOOD
+from tests.unit.pin.test_archive import pack as pack_archive
 from tests.unit.pin.test_archive import source as archive_source
 
 pytestmark = pytest.mark.processes
@@ -315,3 +316,16 @@ def test_what_an_archive_was_unpacked_to_is_asked_again(tmp_path: Path) -> None:
         f"{mirror} serves other files for {wanted.sdist}: they are those of the tree {EMPTY}, not of {pinned.tree}"
     )
     assert hint == f"delete {mirror}; it is then fetched again"
+
+
+def test_a_git_file_in_an_archive_is_no_content(tmp_path: Path) -> None:
+    """Archives made from a submodule hold one; git adds nothing of that name, so neither do we count it."""
+    data = pack_archive("x-1/setup.py", "x-1/vendor/up/src/main.cpp", "x-1/vendor/up/.git")
+    wanted = archive_source(data)
+    sources = make_sources(tmp_path)
+    place = sources.cache / "archives" / f"{wanted.sha256}.tar.gz"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(data)
+    pinned = sources.pin(make_recipe(wanted))
+    sources.prove(make_recipe(wanted), pinned)
+    assert not (sources.folder(pinned) / ".git").exists()

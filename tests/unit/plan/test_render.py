@@ -125,7 +125,7 @@ def test_a_hostile_option_stays_one_word() -> None:
     value = HOSTILE.replace("\\", "")
     text = render(replace(RECIPE, cmake=(CMakeOption(name="A", value=value),)))
     (run,) = [line for line in instructions(text) if "-S /src " in line]
-    words = shlex.split(run.partition("cmake -S")[2].partition("> /tmp")[0])
+    words = shlex.split(run.partition(" -- ")[2].partition("-S /src ")[0])
     assert f"-DA={value}" in words
 
 

@@ -13,7 +13,7 @@ from build.attest.sbom import sbom
 from build.attest.wheels import read_wheels
 from build.image.config import MalformedError
 from build.publish.attach import Artifact, attach, bill_of_materials, statement
-from build.publish.custody import CUSTODY
+from build.publish.depot import CUSTODY
 from build.publish.push import push
 from build.recipe.refs import Digest, ImageRef
 from build.report.attached import Bill, read_attached, read_bill, read_claim

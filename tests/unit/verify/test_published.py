@@ -11,7 +11,7 @@ from build.errors import BadRequest, IngotError, NothingSelected, WorkFailed
 from build.plan.model import ImagePlan
 from build.plan.plan import decided
 from build.publish.attach import attach
-from build.publish.custody import deposit
+from build.publish.depot import deposit
 from build.publish.model import Manifest
 from build.recipe.refs import Digest, ImageRef
 from build.settings import Namespace, from_env

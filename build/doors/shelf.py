@@ -1,0 +1,156 @@
+"""Places that keep copies by their hash: an OCI layout folder, or a repository of a registry. Both hold blobs and named manifests.
+
+What a name means is decided elsewhere. https://github.com/opencontainers/image-spec/blob/v1.1.0/image-layout.md
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from build.doors import store
+from build.doors.distribution import digest_of
+from build.doors.download import ReadingRegistry
+from build.doors.registry import Manifest
+from build.errors import WorkFailed
+from build.recipe.refs import Digest, ImageRef
+
+__all__ = ["LayoutShelf", "RegistryShelf"]
+
+_NAME: Final = "org.opencontainers.image.ref.name"
+_PIECE: Final = 1 << 20
+
+Told = Callable[[int], None]
+
+
+def _nobody(_count: int) -> None:
+    """Nobody is told how far it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayoutShelf:
+    """An OCI layout folder with many manifests, each named in its index."""
+
+    root: Path
+
+    def __str__(self) -> str:
+        return str(self.root)
+
+    def find(self, name: str) -> Manifest | None:
+        """Return what a name means, its hash proven; None where the folder has no such name."""
+        for entry in self._entries():
+            if entry.get("annotations", {}).get(_NAME) == name:
+                digest = Digest(entry["digest"])
+                data = self._blob(digest).read_bytes()
+                if digest_of(data) != digest:
+                    raise self._damaged(digest, digest_of(data))
+                return Manifest(digest=digest, media_type=entry["mediaType"], data=data)
+        return None
+
+    def has_blob(self, digest: Digest) -> bool:
+        """Say whether a blob is there; it got its name when it was whole."""
+        return self._blob(digest).is_file()
+
+    def put_blob(self, digest: Digest, path: Path, *, on_bytes: Told = _nobody) -> None:
+        """Copy a file in. Raises WorkFailed where its bytes are not the digest's."""
+        found = _copy(path, self._blob(digest), digest, on_bytes)
+        if found != digest:
+            message = f"{path} has the digest {found}, not {digest}: it was changed after it was pinned"
+            raise WorkFailed(message)
+
+    def save_blob(self, digest: Digest, size: int, path: Path, *, on_bytes: Told = _nobody) -> None:
+        """Copy a blob out, its hash proven. Raises WorkFailed where it is not there, or damaged."""
+        if not self.has_blob(digest) or self._blob(digest).stat().st_size != size:
+            message = f"{self} has no whole blob {digest}"
+            raise WorkFailed(message, hint="copy it again: nox -s custody")
+        found = _copy(self._blob(digest), path, digest, on_bytes)
+        if found != digest:
+            raise self._damaged(digest, found)
+
+    def put(self, name: str, manifest: Manifest) -> None:
+        """Store a manifest under a name, in place of what the name meant before."""
+        with store.locked(self.root / ".lock"):
+            self._blob(manifest.digest).parent.mkdir(parents=True, exist_ok=True)
+            store.write_text(self._blob(manifest.digest), manifest.data.decode())
+            entry = {
+                "mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.data),
+                "annotations": {_NAME: name},
+            }  # fmt: skip
+            others = [one for one in self._entries() if one.get("annotations", {}).get(_NAME) != name]
+            store.write_text(self.root / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}))
+            index = {"schemaVersion": 2, "manifests": [*others, entry]}
+            store.write_text(self.root / "index.json", json.dumps(index, indent=1))
+
+    def _entries(self) -> list[dict[str, Any]]:
+        path = self.root / "index.json"
+        try:
+            return list(json.loads(path.read_bytes())["manifests"])
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            message = f"{path} cannot be read: {error}"
+            raise WorkFailed(message, hint="is this folder an OCI layout? choose another one") from error
+
+    def _blob(self, digest: Digest) -> Path:
+        return self.root / "blobs" / "sha256" / digest.hex
+
+    def _damaged(self, digest: Digest, found: Digest) -> WorkFailed:
+        path = self._blob(digest)
+        message = f"{path} is damaged: its digest is {found}"
+        return WorkFailed(message, hint=f"delete {path} and copy it again: nox -s custody")
+
+
+def _copy(source: Path, target: Path, wanted: Digest, on_bytes: Told) -> Digest:
+    """Copy a file beside its place and rename it, if what has arrived on disk has the wanted digest. Returns what it has."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    count = 0
+    try:
+        with source.open("rb") as reading, part.open("wb") as writing:
+            while piece := reading.read(_PIECE):
+                writing.write(piece)
+                count += len(piece)
+                on_bytes(count)
+            writing.flush()
+            os.fsync(writing.fileno())
+        with part.open("rb") as written:
+            found = Digest(f"sha256:{hashlib.file_digest(written, 'sha256').hexdigest()}")
+        if found == wanted:
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryShelf:
+    """One repository of a registry; names are its tags."""
+
+    registry: ReadingRegistry
+    repository: ImageRef
+
+    def __str__(self) -> str:
+        return str(self.repository)
+
+    def find(self, name: str) -> Manifest | None:
+        """Return what a name means; None only where the registry says that it has no such name."""
+        return self.registry.manifest(replace(self.repository, tag=name))
+
+    def has_blob(self, digest: Digest) -> bool:
+        """Say whether the repository holds a blob."""
+        return self.registry.has_blob(self.repository, digest)
+
+    def put_blob(self, digest: Digest, path: Path, *, on_bytes: Told = _nobody) -> None:
+        """Upload a file; registry and sender both prove its hash."""
+        self.registry.push_blob(self.repository, digest, path, on_bytes=on_bytes)
+
+    def save_blob(self, digest: Digest, size: int, path: Path, *, on_bytes: Told = _nobody) -> None:
+        """Download a blob, its size and hash proven."""
+        self.registry.save_blob(self.repository, digest, size, path, on_bytes=on_bytes)
+
+    def put(self, name: str, manifest: Manifest) -> None:
+        """Store a manifest under a tag."""
+        self.registry.put_manifest(replace(self.repository, tag=name), manifest.data, manifest.media_type)

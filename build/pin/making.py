@@ -1,0 +1,161 @@
+"""How toolchain and base are made: Debian's packages, CUDA's wheels, one bake each. Where they are kept is decided elsewhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from build.doors import store
+from build.doors.bakefile import BakeTarget, bake_json, layout_digest
+from build.doors.effects import Builder, Reporter
+from build.doors.templates import render
+from build.host.debian import Archive, ensure_installed, read_archive
+from build.pin import debian
+from build.pin.custody import Custody
+from build.pin.locks import CudaLock, DebianLock
+from build.pin.model import PinnedImage
+from build.pin.stub import stub_source
+from build.pin.wheels import cuda_header, fetch_wheels
+
+__all__ = ["DRIVER_STUB", "Maker"]
+
+DRIVER_STUB = "driver-stub/libcuda.so.1"
+"""The stub beside a toolchain's layout."""
+
+
+_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_NO_CA = ("Acquire::https::Verify-Peer=false", "Acquire::https::Verify-Host=false")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """Makes the images that builds start from, each in an empty folder."""
+
+    cache: Path
+    templates: Path
+    builder: Callable[[], Builder]
+    reporter: Reporter
+    custody: Custody | None
+    snapshot: str
+    """Address of the Debian snapshot that packages come from; empty: the machine's own archive, or the base's."""
+
+    def debian(
+        self,
+        work: Path,
+        lock: DebianLock,
+        packages: tuple[str, ...],
+        *,
+        origin: str,
+        key: str,
+        compression: str,
+    ) -> PinnedImage:
+        """Make a Debian image with these packages below `work`."""
+        reference = f"{lock.image}@{lock.digest}"
+        contexts: tuple[tuple[str, str], ...] = ()
+        if origin == "registry":
+            contexts = (("debian-registry", f"docker-image://{reference}"),)
+        else:
+            ensure_installed((("mmdebstrap", "mmdebstrap"),), self.reporter)
+            archive = read_archive()
+            if self.snapshot:
+                archive = replace(archive, uri=self.snapshot)
+            tar = work / "context" / "rootfs.tar"
+            debian.bootstrap(archive, lock.suite, packages, tar, snapshot=bool(self.snapshot))
+        (work / "context").mkdir(exist_ok=True)
+        store.write_text(work / "Dockerfile", self.debian_file(origin, lock, packages))
+        context = str(work / "context")
+        layout = BakeTarget(
+            name="debian",
+            context=context,
+            dockerfile="../Dockerfile",
+            stage="debian",
+            contexts=contexts,
+            output=str(work / "layout"),
+            compression=compression,
+        )
+        status = BakeTarget(
+            name="dpkg-status",
+            context=context,
+            dockerfile="../Dockerfile",
+            stage="dpkg-status",
+            contexts=contexts,
+            output=str(work / "dpkg"),
+            kind="local",
+        )
+        self._bake(work, layout, status)
+        store.discard(work / "context")
+        return PinnedImage(
+            lock=key,
+            digest=layout_digest(work / "layout"),
+            origin=(
+                f"registry: {reference}" if origin == "registry" else f"bootstrapped: debian/{lock.suite}"
+            )
+            + (f", packages of {self.snapshot}" if self.snapshot else ""),
+            packages=debian.installed((work / "dpkg" / "status").read_text(encoding="utf-8")),
+        )
+
+    def toolchain(
+        self, work: Path, cuda: CudaLock, *, key: str, root: PinnedImage, layout: Path
+    ) -> PinnedImage:
+        """Make a CUDA version's toolchain below `work`, from the Debian image in `layout`."""
+        dockerfile, unpack = self.toolchain_files(cuda)
+        wheels = fetch_wheels(cuda, "x86_64", self.cache, self.reporter, custody=self.custody)
+        store.write_text(work / "Dockerfile", dockerfile)
+        store.write_text(work / "context" / "unpack-cuda.sh", unpack)
+        store.write_text(work / "context" / "driver-stub.c", stub_source(cuda_header(wheels)))
+        contexts = (
+            ("debian", f"oci-layout://{layout}@{root.digest}"),
+            ("wheels", str(wheels)),
+        )
+        context = str(work / "context")
+        image = BakeTarget(
+            name="toolchain",
+            context=context,
+            dockerfile="../Dockerfile",
+            stage="toolchain",
+            contexts=contexts,
+            output=str(work / "layout"),
+            compression="zstd",
+        )
+        stub = BakeTarget(
+            name="driver-stub",
+            context=context,
+            dockerfile="../Dockerfile",
+            stage="driver-stub",
+            contexts=contexts,
+            output=str((work / DRIVER_STUB).parent),
+            kind="local",
+        )
+        self._bake(work, image, stub)
+        return PinnedImage(
+            lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
+        )
+
+    def debian_file(self, origin: str, lock: DebianLock, packages: tuple[str, ...]) -> str:
+        """Render the Dockerfile of a Debian image."""
+        lines: tuple[str, ...] = ()
+        check = options = ""
+        if self.snapshot:
+            # The base's own keyring; it knows no CA yet, and a snapshot's server sends http to https. Signatures decide.
+            archive = Archive(uri=self.snapshot, codename=lock.suite, signed_by=_KEYRING)
+            lines = debian.sources(archive, lock.suite)
+            check = debian.lists_check(archive, lock.suite, "/var/lib/apt/lists")
+            options = " ".join(f"-o {one}" for one in (*debian.SNAPSHOT_OPTIONS, *_NO_CA))
+        return render(
+            self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages, sources=lines, check=check,
+            options=options,
+        )  # fmt: skip
+
+    def toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
+        """Render the toolchain's Dockerfile; return it with the script that it runs."""
+        dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
+        return dockerfile, (self.templates / "scripts" / "unpack-cuda.sh").read_text(encoding="utf-8")
+
+    def _bake(self, work: Path, *targets: BakeTarget) -> None:
+        store.write_text(work / "docker-bake.json", bake_json(*targets))
+        self.builder().bake(
+            work / "docker-bake.json",
+            tuple(target.name for target in targets),
+            cwd=work,
+            log=work / "build.log",
+            on_event=lambda _event: None,
+        )

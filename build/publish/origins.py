@@ -1,0 +1,187 @@
+"""Whether what recipes pin can still be had from where it came. Gone and unreachable are different answers; copies nothing."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from build.doors.effects import Reporter
+from build.doors.git import GitMirrors
+from build.doors.offered import offers
+from build.errors import Unavailable, Unreachable, WorkFailed
+from build.pin.archive import Index
+from build.pin.custody import Shelf, archive_name, git_name, made_name, wheels_name
+from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.resolve import Resolver
+from build.pin.sample import is_sample
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.refs import Commit
+
+__all__ = ["Checked", "Origin", "check_origins", "origins", "verdict"]
+
+State = Literal["there", "gone", "unreachable", "made here"]
+
+_MACHINE = "x86_64"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Something that is pinned, and how its origin is asked."""
+
+    names: tuple[str, ...]
+    """Of its copy; any of them serves."""
+    what: str
+    recipe: str
+    ask: Callable[[], str] | None = field(repr=False, compare=False)
+    """Answers why it is gone, or nothing where it is there; raises Unavailable. None: it has no origin but this machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What became of one pinned thing."""
+
+    name: str
+    what: str
+    recipes: tuple[str, ...]
+    origin: State
+    reason: str
+    copy: bool | None
+    """None: no place of copies is set, or it did not answer."""
+
+
+def origins(
+    recipe: Recipe, resolver: Resolver, registry_has: Callable[[str], bool], index: Index
+) -> Iterator[Origin]:
+    """List what a recipe pins, from the tree alone: nothing is resolved, so what is gone can be named."""
+    match recipe.source:
+        case GitSource():
+            yield from _repositories(recipe.name, recipe.source, resolver)
+        case SdistSource(sdist=sdist, sha256=sha256):
+            wanted = ((sdist.partition("==")[0], (sha256,)),)
+            yield Origin(
+                names=(archive_name(sha256),), what=sdist, recipe=recipe.name, ask=lambda: _lacks(index, wanted)
+            )  # fmt: skip
+        case PackagesSource():
+            pass
+    lock = read_cuda_lock(resolver.toolchains, recipe.toolchain.cuda)
+    yield Origin(
+        names=(wheels_name(lock, _MACHINE),),
+        what=f"CUDA {lock.version} wheels",
+        recipe=recipe.name,
+        ask=lambda: _lacks(index, lock.hashes),
+    )
+    images, debian = resolver.images, read_debian_lock(resolver.toolchains)
+    reference = f"{debian.image}@{debian.digest}"
+
+    def base_gone() -> str:
+        return "" if registry_has(reference) else f"the registry has no {reference}"
+
+    ask = None if resolver.base_mode == "bootstrap" else base_gone
+    toolchain = images.toolchain_lock(lock, debian)
+    made = {
+        f"toolchain for CUDA {lock.version}": tuple(
+            made_name(f"toolchain-{lock.version}-{origin}", toolchain) for origin in ("registry", "bootstrap")
+        ),
+        "base": tuple(
+            made_name("base", key) for key in images.debian_locks(debian, recipe.runtime.packages).values()
+        ),
+    }
+    for what, names in made.items():
+        yield Origin(names=names, what=f"{what}, Debian {debian.suite}", recipe=recipe.name, ask=ask)
+
+
+def _repositories(recipe: str, source: GitSource, resolver: Resolver) -> Iterator[Origin]:
+    """List the repository, and of its submodules those that a mirror on this machine tells."""
+    mirrors = resolver.sources.mirrors
+
+    def known(url: str, commit: Commit) -> Iterator[tuple[str, Commit]]:
+        yield url, commit
+        mirror = mirrors.path(url)
+        if source.submodules and mirror.is_dir() and mirrors.has(mirror, commit):
+            for module in mirrors.submodules(mirror, commit, base=url):
+                yield from known(module.url, module.commit)
+
+    for url, commit in known(source.repo, source.commit):
+        ask = None if is_sample(url) else _asks_git(mirrors, url, commit, resolver.sources.cache / "custody")
+        yield Origin(names=(git_name(url, commit),), what=f"{url} at {commit[:12]}", recipe=recipe, ask=ask)
+
+
+def _asks_git(mirrors: GitMirrors, url: str, commit: Commit, work: Path) -> Callable[[], str]:
+    return lambda: "" if offers(mirrors, url, commit, work) else f"{url} has no commit {commit} any more"
+
+
+def _lacks(index: Index, wanted: Iterable[tuple[str, tuple[str, ...]]]) -> str:
+    """Say which files the package index has no more under their hashes."""
+    found = []
+    for package, hashes in wanted:
+        listed = {file.sha256 for file in index.files(re.sub(r"[-_.]+", "-", package).lower())}
+        missing = [sha256 for sha256 in hashes if sha256 not in listed]
+        if missing:
+            other = "other files, none" if listed else "no file"
+            found.append(f"the package index has {other} of {package} with sha256 {', '.join(missing)}")
+    return "; ".join(found)
+
+
+def check_origins(wanted: Iterable[Origin], shelf: Shelf | None, reporter: Reporter) -> tuple[Checked, ...]:
+    """Ask every origin once, whichever recipes share it, and look for its copy."""
+    users: dict[tuple[str, ...], list[Origin]] = {}
+    for one in wanted:
+        users.setdefault(one.names, []).append(one)
+    checked = []
+    for names, sharing in users.items():
+        one = sharing[0]
+        with reporter.step(f"ask for {one.what}") as step:
+            state, reason = _state(one)
+            copy = _has_copy(names, shelf)
+            step.verdict(state)
+        checked.append(
+            Checked(
+                name=names[0],
+                what=one.what,
+                recipes=tuple(dict.fromkeys(origin.recipe for origin in sharing)),
+                origin=state,
+                reason=reason,
+                copy=copy,
+            )
+        )
+    return tuple(checked)
+
+
+def _state(one: Origin) -> tuple[State, str]:
+    if one.ask is None:
+        return "made here", "Debian's archive moves on: only a copy keeps what was made of it"
+    try:
+        reason = one.ask()
+    except Unavailable as error:
+        return "unreachable", error.message
+    return ("gone", reason) if reason else ("there", "")
+
+
+def _has_copy(names: tuple[str, ...], shelf: Shelf | None) -> bool | None:
+    if shelf is None:
+        return None
+    try:
+        return any(shelf.find(name) is not None for name in names)
+    except Unavailable:
+        return None
+
+
+def verdict(checked: tuple[Checked, ...]) -> None:
+    """Judge what was found.
+
+    Raises:
+        WorkFailed: something is gone, and no copy of it is known.
+        Unreachable: no origin answered.
+    """
+    lost = [one for one in checked if one.origin == "gone" and not one.copy]
+    if lost:
+        listed = "; ".join(f"{one.what} ({', '.join(one.recipes)}): {one.reason}" for one in lost)
+        failed = WorkFailed(f"gone, and no copy is there: {listed}", hint="choose other pins: nox -s bump")
+        failed.answer = {"checked": checked}
+        raise failed
+    asked = [one for one in checked if one.origin != "made here"]
+    if asked and all(one.origin == "unreachable" for one in asked):
+        silent = Unreachable(f"no origin answered; {asked[0].what}: {asked[0].reason}")
+        silent.answer = {"checked": checked}
+        raise silent
