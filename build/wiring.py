@@ -9,6 +9,7 @@ from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
 from build.pin.custody import Custody, Shelf
 from build.pin.images import ImageStore
+from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
@@ -113,8 +114,12 @@ class Wiring:
             reporter=self.reporter,
             custody=self.custody,
         )
+        packages = Packages(
+            recipes=root / "recipes", samples=root / "samples", cache=cache, reporter=self.reporter
+        )
         return Resolver(
             sources=sources,
+            packages=packages,
             images=self.images,
             toolchains=self.toolchains,
             patches=root / "patches",

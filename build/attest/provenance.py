@@ -58,7 +58,7 @@ def provenance(facts: BuildFacts) -> str:
                     "fingerprint": plan.fingerprint,
                     "platform": built.platform,
                     "sourceDateEpoch": EPOCH,
-                    "toolchainLock": plan.pin.toolchain.lock,
+                    **({"toolchainLock": plan.pin.toolchain.lock} if plan.pin.toolchain else {}),
                     "baseLock": plan.pin.base.lock,
                 },
                 "resolvedDependencies": list(_dependencies(facts)),
@@ -79,10 +79,14 @@ def _dependencies(facts: BuildFacts) -> Iterator[dict[str, Any]]:
     yield from _source(plan)
     for proof in plan.pin.source.patches:
         yield _descriptor(f"patches/{proof.file}", sha256=proof.sha256)
-    yield _image("toolchain", plan.pin.toolchain)
+    if plan.pin.toolchain:
+        yield _image("toolchain", plan.pin.toolchain)
     yield _image("base", plan.pin.base)
     for path, digest in facts.locks:
         yield _descriptor(path, sha256=digest)
+    for installed in plan.pin.source.wheels:
+        uri = f"pkg:pypi/{installed.name}@{installed.version}?file_name={installed.file}"
+        yield _descriptor(installed.file, uri=uri, sha256=installed.sha256)
     for wheel in facts.wheels:
         uri = f"pkg:pypi/{wheel.name}@{wheel.version}?file_name={wheel.file}"
         yield _descriptor(wheel.file, uri=uri, sha256=wheel.sha256)

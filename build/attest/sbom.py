@@ -102,7 +102,7 @@ def _image(materials: Materials) -> Component:
             "ingot:cuda": tools.cuda,
             "ingot:architectures": " ".join(tools.architectures),
             "ingot:base:digest": pin.base.digest,
-            "ingot:toolchain:lock": pin.toolchain.lock,
+            "ingot:toolchain:lock": pin.toolchain.lock if pin.toolchain else "",
         }),
     )  # fmt: skip
 

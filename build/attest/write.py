@@ -7,7 +7,7 @@ from build.attest.contents import read_contents
 from build.attest.model import PROVENANCE, SBOM, Attested
 from build.attest.provenance import BuildFacts, provenance
 from build.attest.sbom import Materials, sbom
-from build.attest.wheels import read_wheels
+from build.attest.wheels import Wheel, read_wheels
 from build.doors import store
 from build.doors.effects import Reporter
 from build.errors import WorkFailed
@@ -18,6 +18,7 @@ from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.patches import prove_patches
 from build.pin.wheels import fetch_wheels
 from build.plan.model import ImagePlan
+from build.recipe.model import PackagesSource
 
 __all__ = ["Attestor"]
 
@@ -39,15 +40,8 @@ class Attestor:
             WorkFailed: locks or patches are not those that the image was made from any more.
             Unreachable: the CUDA wheels are not below the cache, and the package index did not answer.
         """
-        cuda = read_cuda_lock(self.toolchains, plan.recipe.toolchain.cuda)
-        debian = read_debian_lock(self.toolchains)
-        if (found := self.images.toolchain_lock(cuda, debian)) != plan.pin.toolchain.lock:
-            message = f"{plan.name} was built with the toolchain {plan.pin.toolchain.lock}, the locks now give {found}"
-            raise WorkFailed(
-                message, hint=f"build it with the locks as they are: nox -s build -- {plan.name}"
-            )
+        locks, wheels = self._compiler(plan)
         prove_patches(self.root / "patches", plan.pin.source)
-        wheels = read_wheels(fetch_wheels(cuda, "x86_64", self.cache, self.reporter))
         with self.reporter.step(f"{plan.name}: bill of materials and provenance"):
             patches = (proof.file for proof in plan.pin.source.patches)
             bill = sbom(
@@ -59,12 +53,12 @@ class Attestor:
                     patches={file: (self.root / "patches" / file).read_bytes() for file in patches},
                 )
             )
-            locks = tuple(
-                (f"recipes/toolchains/{path.name}", store.sha256_file(path))
-                for path in (cuda.path, self.toolchains / "debian.json")
+            named = tuple(
+                (path.relative_to(self.root).as_posix(), store.sha256_file(path))
+                for path in (*locks, self.toolchains / "debian.json")
             )
             statement = provenance(
-                BuildFacts(subject=subject, plan=plan, built=built, locks=locks, wheels=wheels)
+                BuildFacts(subject=subject, plan=plan, built=built, locks=named, wheels=wheels)
             )
             for name, text in ((SBOM, bill), (PROVENANCE, statement)):
                 store.write_text(out / name, text)
@@ -73,3 +67,21 @@ class Attestor:
             digest=str(built.digest),
             files=tuple(str(out / name) for name in (SBOM, PROVENANCE)),
         )
+
+    def _compiler(self, plan: ImagePlan) -> tuple[tuple[Path, ...], tuple[Wheel, ...]]:
+        """Return the locks that the image was made with, and the wheels whose libraries may be in it.
+
+        An image of wheels names them in its pin, by their lock; nothing is compared with their records.
+        """
+        if isinstance(plan.recipe.source, PackagesSource):
+            return (self.root / "recipes" / plan.recipe.source.packages,), ()
+        if plan.pin.toolchain is None:
+            return (), ()
+        cuda = read_cuda_lock(self.toolchains, plan.recipe.toolchain.cuda)
+        found = self.images.toolchain_lock(cuda, read_debian_lock(self.toolchains))
+        if found != plan.pin.toolchain.lock:
+            message = f"{plan.name} was built with the toolchain {plan.pin.toolchain.lock}, the locks now give {found}"
+            raise WorkFailed(
+                message, hint=f"build it with the locks as they are: nox -s build -- {plan.name}"
+            )
+        return (cuda.path,), read_wheels(fetch_wheels(cuda, "x86_64", self.cache, self.reporter))

@@ -87,7 +87,7 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
         (out / name).unlink(missing_ok=True)
     phases = Phases()
     begun, started = time.monotonic(), clock()
-    whole = BakeTarget(name=plan.target, context="", output=str(part))
+    whole = BakeTarget(name=plan.target, context="", output=str(part), compression=plan.compression)
     with narrated(reporter) as narrate:
 
         def see(event: BuildEvent) -> None:

@@ -16,7 +16,7 @@ from build.pin.exported import Exports, Module, served
 from build.pin.model import PatchProof, PinnedSource
 from build.pin.patches import apply_patch, prove_patches
 from build.pin.sample import ensure_sample, is_sample
-from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource, VendorSource
 from build.recipe.refs import Commit
 from build.recipe.words import quoted, shown
 from build.recipe.words import url as url_findings
@@ -50,7 +50,7 @@ class Sources:
                 return self._from_git(recipe, recipe.source)
             case SdistSource():
                 return self._from_sdist(recipe, recipe.source)
-            case PackagesSource():
+            case PackagesSource() | VendorSource():
                 raise _no_tree(recipe)
 
     def tree(self, source: GitSource | SdistSource) -> tuple[Path, str]:
@@ -74,7 +74,7 @@ class Sources:
 
     def unpatched(self, recipe: Recipe, pinned: PinnedSource, work: Path) -> Path:
         """Write the pinned tree before patches, submodules in their places, below `work`; returns where. It is proven."""
-        if isinstance(recipe.source, PackagesSource):
+        if isinstance(recipe.source, PackagesSource | VendorSource):
             raise _no_tree(recipe)
         mirror, tree = self.tree(recipe.source)
         modules: tuple[Module, ...] = ()
@@ -104,7 +104,7 @@ class Sources:
                 prove_archive(recipe.source, self.cache)
                 if known := self._known_archive(recipe.source):
                     wanted = self._prove_trees(recipe, pinned, *known[:2])
-            case PackagesSource():
+            case PackagesSource() | VendorSource():
                 return
         self.exports.prove(pinned, wanted)
 
@@ -277,4 +277,4 @@ def _must_be(tree: str, folder: Path, scratch: Path, wanted: SdistSource) -> Non
 
 
 def _no_tree(recipe: Recipe) -> BadRequest:
-    return BadRequest(f"{recipe.name}: sources of kind `packages` have no tree to compile")
+    return BadRequest(f"{recipe.name}: wheels and images have no tree to compile")

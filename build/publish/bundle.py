@@ -81,6 +81,10 @@ def gather(bundle: Path, plan: ImagePlan, recipe: Recipe, resolver: Resolver, *,
         BadRequest: the recipe, a patch or a lock is not what the image was planned from.
         WorkFailed: something below the cache was changed after it was pinned.
     """
+    toolchain = plan.pin.toolchain
+    if toolchain is None:
+        message = f"{plan.name} is made of published wheels or of a vendor's image: only what is compiled has a bundle"
+        raise BadRequest(message, hint="its lock names every wheel by hash; build it again from the recipe")
     whole = effective(recipe, plan.variant)
     if filled(whole) != plan.recipe or resolver.inputs(whole) != plan.pin.inputs:
         message = f"{plan.name}: its recipe, patches or locks were changed after it was planned"
@@ -91,9 +95,7 @@ def gather(bundle: Path, plan: ImagePlan, recipe: Recipe, resolver: Resolver, *,
     part.mkdir(parents=True)
     shutil.copyfile(root / "recipes" / f"{recipe.name}.yaml", part / RECIPE)
     store.write_artifact(part / PIN, plan.pin)
-    store.write_artifact(
-        part / PLAN, placed(plan, _places(_ANYWHERE, plan.name, _ANYWHERE / "source", _ANYWHERE))
-    )
+    store.write_artifact(part / PLAN, placed(plan, _places(_ANYWHERE, plan, _ANYWHERE / "source", _ANYWHERE)))
     for patch in plan.recipe.patches:
         (part / PATCHES / patch.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(resolver.patches / patch.file, part / PATCHES / patch.file)
@@ -105,8 +107,8 @@ def gather(bundle: Path, plan: ImagePlan, recipe: Recipe, resolver: Resolver, *,
         shutil.copyfile(lock, part / LOCKS / lock.name)
     pack_folder(resolver.sources.unpatched(whole, plan.pin.source, part / "work"), part / SOURCE)
     store.discard(part / "work")
-    name = resolver.images.toolchain_name(plan.recipe.toolchain.cuda, plan.pin.toolchain)
-    link_layout(resolver.images.layout(name, plan.pin.toolchain), part / TOOLCHAIN)
+    name = resolver.images.toolchain_name(plan.recipe.toolchain.cuda, toolchain)
+    link_layout(resolver.images.layout(name, toolchain), part / TOOLCHAIN)
     link_layout(resolver.images.layout("base", plan.pin.base), part / BASE)
     bundle.parent.mkdir(parents=True, exist_ok=True)
     store.replace_dir(part, bundle)
@@ -121,19 +123,26 @@ def materialise(bundle: Path, work: Path) -> Material:
     """
     plan = store.read_artifact(bundle / PLAN, ImagePlan, made_by=_MADE_BY)
     _prove_plan(plan, store.read_artifact(bundle / PIN, Pin, made_by=_MADE_BY))
+    if plan.pin.toolchain is None:
+        message = f"{PLAN}: its image is not compiled, and only what is compiled has a bundle"
+        raise WorkFailed(message, hint=_MEND)
     _prove_image(bundle / TOOLCHAIN, "toolchain", plan.pin.toolchain)
     _prove_image(bundle / BASE, "base", plan.pin.base)
     source = _patched(bundle, plan.pin.source, work)
     return Material(
-        plan=placed(plan, _places(work, plan.name, source, bundle)),
+        plan=placed(plan, _places(work, plan, source, bundle)),
         source=source,
         out=work / "out" / plan.name,
     )
 
 
-def _places(root: Path, name: str, source: Path, bundle: Path) -> Places:
+def _places(root: Path, plan: ImagePlan, source: Path, bundle: Path) -> Places:
+    images = ((TOOLCHAIN, plan.pin.toolchain), (BASE, plan.pin.base))
     return Places(
-        root=root, out=root / "out" / name, source=source, toolchain=bundle / TOOLCHAIN, base=bundle / BASE
+        root=root,
+        out=root / "out" / plan.name,
+        folders=(("source", source),),
+        layouts=tuple((name, bundle / name, image.digest) for name, image in images if image),
     )
 
 

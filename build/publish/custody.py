@@ -33,7 +33,7 @@ from build.pin.model import Pin, PinnedImage
 from build.pin.resolve import Resolver
 from build.pin.source import Sources
 from build.pin.wheels import fetch_wheels
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 from build.recipe.refs import Commit, Digest
 
 __all__ = ["Kept", "Piece", "keep", "pieces"]
@@ -101,7 +101,16 @@ def pieces(recipe: Recipe, pin: Pin, resolver: Resolver) -> Iterator[Piece]:
         case SdistSource():
             yield _archive(recipe.name, recipe.source, resolver.sources)
         case PackagesSource():
+            yield from _made(images.layout("base", pin.base), "base", pin.base, recipe.name)
+        case VendorSource():
             pass
+    if pin.toolchain:
+        yield from _compiler(recipe, pin, pin.toolchain, resolver)
+
+
+def _compiler(recipe: Recipe, pin: Pin, toolchain: PinnedImage, resolver: Resolver) -> Iterator[Piece]:
+    """List what a compiled image is made with."""
+    images = resolver.images
     lock = read_cuda_lock(resolver.toolchains, recipe.toolchain.cuda)
 
     def wheels(work: Path) -> Parcel:
@@ -110,8 +119,10 @@ def pieces(recipe: Recipe, pin: Pin, resolver: Resolver) -> Iterator[Piece]:
 
     name, what = wheels_name(lock, _MACHINE), f"CUDA {lock.version} wheels"
     yield Piece(name=name, what=what, recipe=recipe.name, gather=wheels)
-    toolchain = images.toolchain_name(recipe.toolchain.cuda, pin.toolchain)
-    for place, image in ((toolchain, pin.toolchain), ("base", pin.base)):
+    for place, image in (
+        (images.toolchain_name(recipe.toolchain.cuda, toolchain), toolchain),
+        ("base", pin.base),
+    ):
         yield from _made(images.layout(place, image), place, image, recipe.name)
 
 

@@ -75,13 +75,17 @@ def deposit(
         WorkFailed: the registry does not keep what it is sent.
         Unavailable: the registry cannot be reached or refuses access.
     """
-    pinned = {TOOLCHAIN: plan.pin.toolchain, BASE: plan.pin.base}
+    locks = {
+        folder: image.lock
+        for folder, image in ((TOOLCHAIN, plan.pin.toolchain), (BASE, plan.pin.base))
+        if image
+    }
     places = {}
     for folder, name in _IMAGES:
         parcel = pack(open_layout(bundle / folder))
         repository = ImageRef(registry=namespace.host, repository=f"{namespace.path}/{name}")
         # The digest is in the tag too: a lock may give another image one day, and what has no tag may be swept.
-        lock, image = pinned[folder].lock, parcel.manifest.digest
+        lock, image = locks[folder], parcel.manifest.digest
         ref = replace(repository, tag=f"{lock[:12]}-{image.hex[:12]}")
         with reporter.step(f"keep {ref}") as step:
             there = registry.manifest(ref)

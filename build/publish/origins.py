@@ -12,10 +12,10 @@ from build.doors.offered import offers
 from build.errors import Unavailable, Unreachable, WorkFailed
 from build.pin.archive import Index
 from build.pin.custody import Shelf, archive_name, git_name, made_name, wheels_name
-from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.locks import read_cuda_lock, read_debian_lock, read_package_lock
 from build.pin.resolve import Resolver
 from build.pin.sample import is_sample
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 from build.recipe.refs import Commit
 
 __all__ = ["Checked", "Origin", "check_origins", "origins", "verdict"]
@@ -62,27 +62,38 @@ def origins(
             yield Origin(
                 names=(archive_name(sha256),), what=sdist, recipe=recipe.name, ask=lambda: _lacks(index, wanted)
             )  # fmt: skip
-        case PackagesSource():
-            pass
-    lock = read_cuda_lock(resolver.toolchains, recipe.toolchain.cuda)
-    yield Origin(
-        names=(wheels_name(lock, _MACHINE),),
-        what=f"CUDA {lock.version} wheels",
-        recipe=recipe.name,
-        ask=lambda: _lacks(index, lock.hashes),
-    )
+        case PackagesSource(packages=packages):
+            locked = read_package_lock(resolver.packages.recipes, packages)
+            yield Origin(
+                names=(), what=locked.title, recipe=recipe.name, ask=lambda: _lacks(index, locked.hashes)
+            )
+        case VendorSource(image=image):
+            yield Origin(
+                names=(), what=image, recipe=recipe.name,
+                ask=lambda: "" if registry_has(image) else f"the registry has no {image}",
+            )  # fmt: skip
+            return
     images, debian = resolver.images, read_debian_lock(resolver.toolchains)
+    made: dict[str, tuple[str, ...]] = {}
+    if recipe.family.compiles:
+        lock = read_cuda_lock(resolver.toolchains, recipe.toolchain.cuda)
+        yield Origin(
+            names=(wheels_name(lock, _MACHINE),),
+            what=f"CUDA {lock.version} wheels",
+            recipe=recipe.name,
+            ask=lambda: _lacks(index, lock.hashes),
+        )
+        toolchain = images.toolchain_lock(lock, debian)
+        made[f"toolchain for CUDA {lock.version}"] = tuple(
+            made_name(f"toolchain-{lock.version}-{origin}", toolchain) for origin in ("registry", "bootstrap")
+        )
     reference = f"{debian.image}@{debian.digest}"
 
     def base_gone() -> str:
         return "" if registry_has(reference) else f"the registry has no {reference}"
 
     ask = None if resolver.base_mode == "bootstrap" else base_gone
-    toolchain = images.toolchain_lock(lock, debian)
-    made = {
-        f"toolchain for CUDA {lock.version}": tuple(
-            made_name(f"toolchain-{lock.version}-{origin}", toolchain) for origin in ("registry", "bootstrap")
-        ),
+    made |= {
         "base": tuple(
             made_name("base", key) for key in images.debian_locks(debian, recipe.runtime.packages).values()
         ),

@@ -45,7 +45,7 @@ def _inspect(arguments: argparse.Namespace, settings: Settings, console: Console
 def _pinned(settings: Settings, console: Reporter) -> dict[str, str]:
     """Name the recipes of the tree and what they pin. One that cannot be read keeps nobody from looking at an image."""
     from build.recipe.check import check
-    from build.recipe.model import PackagesSource
+    from build.recipe.sources import commit_of
 
     names = {path.stem: "" for path in (settings.root / "recipes").glob("*.yaml")}
     try:
@@ -56,10 +56,7 @@ def _pinned(settings: Settings, console: Reporter) -> dict[str, str]:
             "to make the image again therefore begin with the commit's own checkout"
         )
         return names
-    sources = ((recipe.name, recipe.source) for recipe in recipes)
-    return names | {
-        name: str(source.commit) for name, source in sources if not isinstance(source, PackagesSource)
-    }
+    return names | {recipe.name: commit_of(recipe.source) for recipe in recipes}
 
 
 def _show(image: "Inspected", console: Reporter) -> None:

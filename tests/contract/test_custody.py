@@ -24,6 +24,7 @@ from build.pin.custody import Custody, Shelf, git_name
 from build.pin.images import ImageStore
 from build.pin.locks import DebianLock, read_cuda_lock
 from build.pin.model import PinnedImage
+from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.source import Sources
 from build.pin.wheels import wheels_folder
@@ -116,6 +117,12 @@ class Machine:
         )
         self.resolver = Resolver(
             sources=sources,
+            packages=Packages(
+                recipes=folder / "recipes",
+                samples=folder / "samples",
+                cache=self.cache,
+                reporter=self.reporter,
+            ),
             images=images,
             toolchains=self.toolchains,
             patches=folder / "patches",
@@ -206,6 +213,7 @@ def test_a_pin_is_proven_from_the_copies_alone(
     other.resolver.prove(recipe, pin)
     folder = other.resolver.sources.folder(pin.source)
     assert (folder / "inner" / "inner.h").read_text() == "int inner;\n"
+    assert pin.toolchain
     stub = other.resolver.images.driver_stub("13.0", pin.toolchain)
     assert stub.read_text() == "a stub"
     said = "\n".join(words for _, words in other.reporter.said)

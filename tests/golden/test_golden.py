@@ -15,6 +15,7 @@ from build.doors.templates import render
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.making import Maker
+from build.pin.packages import INSTALLER, LAYERS
 from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.check import check
 from build.recipe.effective import effective, variant_names
@@ -29,6 +30,8 @@ TOOLCHAINS = ROOT / "recipes" / "toolchains"
 NAMES = ("Dockerfile", "docker-bake.json")
 IMAGES = ("toolchain", "debian-registry", "debian-bootstrap", "debian-snapshot")
 CASES = [(recipe, variant) for recipe in check(ROOT) for variant in variant_names(recipe)]
+COMPILED = (("source", "sources/0"),)
+WHEELED = tuple((f"wheels-{name}", f"wheels/packages-0/{name}") for name in (INSTALLER, *LAYERS))
 HINT = "review the difference, then: .venv/bin/pytest tests/golden --update-golden"
 
 
@@ -37,6 +40,8 @@ def name(case: tuple[Recipe, str]) -> str:
 
 
 def toolchain_lock(recipe: Recipe) -> str:
+    if not recipe.family.compiles:
+        return ""
     images = ImageStore(
         cache=GOLDEN / "nowhere", templates=TEMPLATES, builder=lambda: FakeBuilder(lambda *_: None),
         reporter=RecordingReporter(), registry_has=lambda _: False,
@@ -51,11 +56,15 @@ def rendered(recipe: Recipe, variant: str) -> dict[str, str]:
     whole = effective(recipe, variant)
     folder = f"out/{directory_name(recipe.name, variant)}"
     images = Path(".cache/ingot/images")
-    places = Places(
-        root=ROOT, out=Path(folder), source=Path(".cache/ingot/sources/0"),
-        toolchain=images / "toolchain" / "layout", base=images / "base" / "layout",
-    )  # fmt: skip
     pin = unpinned(whole, toolchain_lock=toolchain_lock(whole), base_lock="0" * 64)
+    places = Places(
+        root=ROOT, out=Path(folder),
+        folders=[(name, Path(".cache/ingot") / path) for name, path in (COMPILED if pin.toolchain else WHEELED)],
+        layouts=[
+            (name, images / name / "layout", pin.base.digest)
+            for name in (("toolchain", "base") if pin.toolchain else ("base",))
+        ],
+    )  # fmt: skip
     files = dict(make_plan(whole, variant, pin, templates=TEMPLATES, places=places).files)
     return {file: files[file] for file in NAMES}
 

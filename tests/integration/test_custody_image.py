@@ -188,6 +188,7 @@ def change_toolchain(bundle: Path) -> tuple[str, str]:
     shutil.rmtree(bundle / "toolchain")
     shutil.copytree(bundle / "base", bundle / "toolchain")
     pin = pin_of(bundle)
+    assert pin.toolchain
     return pin.base.digest, pin.toolchain.digest
 
 

@@ -32,6 +32,7 @@ def locked_to(one: Planned, wheel: Path) -> ImagePlan:
     folder.mkdir(parents=True)
     wheel.rename(folder / wheel.name)
     lock = images(one).toolchain_lock(cuda, read_debian_lock(toolchains))
+    assert one.plan.pin.toolchain
     pin = replace(one.plan.pin, toolchain=replace(one.plan.pin.toolchain, lock=lock))
     return replace(one.plan, pin=pin)
 
@@ -93,6 +94,7 @@ def refused(one: Planned) -> str:
 def test_locks_that_moved_on_are_refused_with_both_hashes(one: Planned) -> None:
     lock = one.root / "recipes" / "toolchains" / "cuda-13.0.txt"
     lock.write_text(lock.read_text() + f"nvidia-nvvm==1.0 --hash=sha256:{'0' * 64}\n")
+    assert one.plan.pin.toolchain
     assert refused(one).startswith(
         f"mini was built with the toolchain {one.plan.pin.toolchain.lock}, the locks now give "
     )

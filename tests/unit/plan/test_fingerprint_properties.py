@@ -122,7 +122,7 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
 """What may be anything: the same image."""
 
 ELSEWHERE = {
-    "recipe.family": "there is one template so far; its text is an input",
+    "recipe.family": "its template's text is an input, and how layers are compressed",
     "recipe.variants": "merged before it is planned; the variant's name counts",
     "recipe.patches": "how many there are counts, and the proofs in the pin",
     "recipe.source.submodules": "what was fetched is in the pin",
@@ -131,6 +131,7 @@ ELSEWHERE = {
     "recipe.source.committed": "the pin's date",
     "recipe.runtime.packages": "the base's lock",
     "recipe.origin": "for messages",
+    "pin.source.wheels": "of another family: test_python.py",
     "pin.source.patched_tree": "tree and patches give it",
 }
 """Fields that reach the fingerprint by another one, or are for people."""
@@ -232,9 +233,7 @@ def test_what_is_no_input_changes_nothing_of_any_recipe(data: st.DataObject) -> 
     names = data.draw(st.lists(st.sampled_from(sorted(IS_NOTHING)), min_size=1, unique=True), label="changed")
     after = worlds(before, {name: data.draw(IS_NOTHING[name], label=name) for name in names})
     somewhere = Path("/") / data.draw(WORD, label="root")
-    places = Places(
-        root=somewhere, out=somewhere / "o", source=somewhere / "s", toolchain=Path("/t"), base=Path("/b")
-    )
+    places = Places(root=somewhere, out=somewhere / "o", folders=(("source", somewhere / "s"),))
     assert fingerprint(after, places) == fingerprint(before)
 
 

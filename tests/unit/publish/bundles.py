@@ -9,6 +9,7 @@ from build.doors.bakefile import layout_digest
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import PinnedImage
+from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.plan.model import ImagePlan
 from build.plan.plan import Places, make_plan
@@ -59,9 +60,8 @@ def planned(tmp_path: Path, *patches: str) -> Planned:
     places = Places(
         root=tmp_path,
         out=tmp_path / "out" / "mini",
-        source=resolver.sources.folder(pin.source),
-        toolchain=resolver.images.layout("toolchain-13.0-bootstrap", pin.toolchain),
-        base=resolver.images.layout("base", pin.base),
+        folders=resolver.contexts(recipe, pin),
+        layouts=resolver.layouts(recipe, pin),
     )
     plan = make_plan(recipe, "", pin, templates=tmp_path / "dockerfiles", places=places)
     return Planned(root=tmp_path, recipe=recipe, resolver=resolver, plan=plan)
@@ -91,6 +91,12 @@ def _resolver(tmp_path: Path, recipe: Recipe) -> Resolver:
         store.write_artifact(place / "pinned.json", image)
     return Resolver(
         sources=replace(make_sources(tmp_path), patches=tmp_path / "patches"),
+        packages=Packages(
+            recipes=tmp_path / "recipes",
+            samples=tmp_path / "samples",
+            cache=tmp_path / "cache",
+            reporter=RecordingReporter(),
+        ),
         images=images,
         toolchains=toolchains,
         patches=tmp_path / "patches",

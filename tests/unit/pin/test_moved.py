@@ -1,0 +1,32 @@
+"""What moved in an image of the same lock, by name."""
+
+from dataclasses import replace
+
+from build.pin.moved import moved
+from build.recipe.refs import Digest
+from tests.unit.plan.plans import PIN
+
+OLD = replace(PIN.base, packages=("bash=5.1", "libc6=2.36-9+deb12u9", "old=1"))
+NEW = replace(
+    OLD, digest=Digest("sha256:" + "e" * 64), packages=("bash=5.1", "libc6=2.36-9+deb12u10", "new=1:2")
+)
+
+
+def test_moved_new_and_gone_packages_are_named() -> None:
+    (one,) = moved(replace(PIN, base=OLD), replace(PIN, base=NEW))
+    assert (one.before, one.after) == (OLD.digest, NEW.digest)
+    assert str(one) == (
+        "the base was made anew under the same lock and is another one: "
+        "libc6 2.36-9+deb12u9 -> 2.36-9+deb12u10, new: new=1:2, gone: old=1"
+    )
+
+
+def test_an_image_may_move_without_its_packages() -> None:
+    (one,) = moved(replace(PIN, toolchain=OLD), replace(PIN, toolchain=replace(NEW, packages=OLD.packages)))
+    assert str(one).startswith("the toolchain was made anew")
+    assert str(one).endswith(": its packages are the same")
+
+
+def test_equal_images_and_other_locks_have_not_moved() -> None:
+    assert moved(PIN, PIN) == ()
+    assert moved(replace(PIN, base=OLD), replace(PIN, base=replace(NEW, lock="another"))) == ()
