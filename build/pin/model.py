@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from build.doors.gitobjects import Link
 from build.recipe.refs import Digest
 
-__all__ = ["PatchProof", "Pin", "PinnedImage", "PinnedSource"]
+__all__ = ["PatchProof", "PatchedFile", "Pin", "PinnedImage", "PinnedSource"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchedFile:
+    """A file before and after a patch, by git's name of its bytes (`git hash-object`); empty where it is not there."""
+
+    path: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +27,8 @@ class PatchProof:
     """`clean`, or `offset N` lines."""
     touches: tuple[str, ...]
     """Files it changes."""
+    changes: tuple[PatchedFile, ...] = ()
+    """The same files, before and after; empty in pins of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

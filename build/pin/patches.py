@@ -1,12 +1,13 @@
 """Patches against the pinned source: exact context, fuzz 0, in order, each with a verdict. Judges; writes only the index."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from build.doors import store
 from build.doors.git import TreeIndex
 from build.errors import WorkFailed
-from build.pin.model import PatchProof, PinnedSource
+from build.pin.model import PatchedFile, PatchProof, PinnedSource
 
 __all__ = ["PatchRefused", "apply_patch", "compiled", "prove_patches", "touched"]
 
@@ -86,12 +87,30 @@ def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
             f"patches/{file} touches no compiled file, only {', '.join(files)}: the image would be the same"
         )
         raise PatchRefused(message, hint="drop it, or name the file that was meant")
+    before = index.entries()
     applied, words = index.apply(patch)
     if not applied:
         raise _refusal(index, patch, file, words)
     offsets = [int(offset) for offset in _OFFSET.findall(words)]
     verdict = f"offset {max(offsets, key=abs)}" if offsets else "clean"
-    return PatchProof(file=file, sha256=store.sha256_file(patch), verdict=verdict, touches=files)
+    return PatchProof(
+        file=file,
+        sha256=store.sha256_file(patch),
+        verdict=verdict,
+        touches=files,
+        changes=_changes(before, index.entries()),
+    )
+
+
+def _changes(
+    before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]
+) -> tuple[PatchedFile, ...]:
+    nothing = ("", "")
+    return tuple(
+        PatchedFile(path=path, before=before.get(path, nothing)[1], after=after.get(path, nothing)[1])
+        for path in sorted({**before, **after})
+        if before.get(path) != after.get(path)
+    )
 
 
 def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefused:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from build.recipe.origin import Origin
+from build.recipe.patchsets import PatchSet
 from build.recipe.refs import Commit
 
 __all__ = [
@@ -285,6 +286,8 @@ class Recipe:
     """What the first cmake call builds; empty means everything."""
     steps: tuple[Step, ...] = ()
     patches: tuple[Patch, ...] = ()
+    patch_sets: tuple[PatchSet, ...] = ()
+    """Programs that change installed packages (family python), after `patches`, in order."""
     variants: tuple[tuple[str, Variant], ...] = ()
     serve: Serve = field(default_factory=Serve)
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from build.recipe.identity import identity_findings
 from build.recipe.model import PackagesSource, Recipe
 from build.recipe.naming import moving_tags
 from build.recipe.patches import patch_findings
+from build.recipe.patching import patching_findings
 from build.recipe.placeholders import placeholder_findings
 from build.recipe.running import running_findings
 from build.recipe.words import Finding, meant, quoted, shown
@@ -20,6 +21,7 @@ _LEANS_ON = {
     "cmake": ("source",),
     "image.tags": ("source", "variants"),
     "link_fix": ("toolchain.driver", "family", "cmake"),
+    "patch_sets": ("name", "family"),
     "patches": ("name",),
     "serve": ("source",),
     "smoke": ("source", "family"),
@@ -52,6 +54,7 @@ def recipe_problems(recipe: Recipe, facts: Facts, *, unread: Sequence[str] = ())
         *compiling_findings(recipe, facts.locks),
         *running_findings(recipe),
         *patch_findings(recipe, facts.patches),
+        *patching_findings(recipe, facts.patches),
     )
     return tuple(_problem(recipe, finding) for finding in findings if not _hidden(finding.key, unread))
 

@@ -7,7 +7,7 @@ from build.recipe.model import Family, Healthcheck, Recipe, Runtime, Smoke, Smok
 from build.recipe.placeholders import RUN_TIME, placeholder_findings, without
 from build.recipe.words import Finding, path_findings, plain, probe, quoted, repeated, within
 
-__all__ = ["running_findings"]
+__all__ = ["env_findings", "running_findings"]
 
 _ENV = re.compile(r"[A-Z_][A-Z0-9_]*")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -81,7 +81,7 @@ def _runtime(runtime: Runtime) -> Iterator[Finding]:
     yield from path_findings("runtime.workdir", runtime.workdir, absolute=True)
     yield from _between("runtime.port", runtime.port, 1, _PORT_MAX)
     yield from _user(runtime.user)
-    yield from _env(runtime.env)
+    yield from env_findings("runtime.env", runtime.env)
     yield from _packages(runtime.packages)
     yield from _links(runtime.links)
     yield from _healthcheck(runtime.healthcheck)
@@ -102,9 +102,10 @@ def _user(user: str) -> Iterator[Finding]:
         yield Finding("runtime.user", f"{quoted(user)} {what}", "for example 10001:10001")
 
 
-def _env(env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+def env_findings(where: str, env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Find what may not be said in an environment."""
     for name, value in env:
-        key = f"runtime.env.{name}"
+        key = f"{where}.{name}"
         if not _ENV.fullmatch(name):
             yield Finding(key, f"{quoted(name)} is not the name of a variable", "capitals, digits and _")
         elif name.startswith("LD_"):
