@@ -91,11 +91,9 @@ def judge_set(order: SetOrder, ran: Ran, texts: Mapping[str, str]) -> tuple[SetE
         _entry(order, known.get(name) or PatchOrder(id=name, why="", build="", start=""), seen)
         for name, seen in by_id.items()
     ]
-    gone = [
-        _entry(order, patch, Observed(title="", said="absent", reason="the set has no such patch"))
-        for patch in order.patches
-        if patch.id not in by_id
-    ]
+    absent = Observed(title="", said="absent", reason="the set has no such patch")
+    named = (*order.patches, *(PatchOrder(id=one.id, why=one.why) for one in order.exclude))
+    gone = [_entry(order, patch, absent) for patch in named if patch.id not in by_id]
     kept = tuple(_excluded(order, entry) for entry in (*entries, *gone))
     return _set_entry(order, ran, kept), kept
 

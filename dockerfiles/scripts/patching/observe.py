@@ -8,6 +8,7 @@ that what was seen outlives whatever the set does to the process.
 import functools
 import importlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,9 @@ from .orders import FileChange
 from .snapshot import Watched
 
 __all__ = ["Anchor", "Attempt", "Observed", "read_observed"]
+
+_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+"""What Python prints of an object that has no words of its own: another one in each run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +106,8 @@ class Observer:
         changes = self.watched.changes()
         attempts, self.attempts = tuple(self.attempts), []
         if title or changes:
-            one = Observed(title=title, said=said, reason=reason, changes=changes, attempts=attempts)
+            words = _ADDRESS.sub("0x...", reason.replace(f"{self.site}/", "").replace(f"{Path.cwd()}/", ""))
+            one = Observed(title=title, said=said, reason=words, changes=changes, attempts=attempts)
             with self.results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(one)) + "\n")
 
