@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from .bytecode import compile_again
 from .diffs import apply_diffs
 from .judge import Entry, SetEntry, faults, judge_diffs, judge_set
 from .orders import Orders, SetOrder, read_orders
 from .place import place_set
 from .refused import Refused
 from .run import Ran, run_set
+from .snapshot import Watched
 
 FORMAT = 1
 
@@ -42,12 +44,14 @@ def _one_set(order: SetOrder, context: Path, site: Path) -> tuple[SetEntry, tupl
 def carry_out(orders: Orders, context: Path) -> tuple[tuple[SetEntry, ...], tuple[Entry, ...]]:
     """Change the installed packages and say what happened."""
     site = Path(orders.site)
+    watched = Watched(Path(sys.prefix), site)
     apply_diffs(orders.diffs, context / "edits", site)
     entries, sets = judge_diffs(orders.diffs), []
     for order in orders.sets:
         one, more = _one_set(order, context, site)
         sets.append(one)
         entries += more
+    compile_again(watched.changes(), site)
     return tuple(sets), entries
 
 

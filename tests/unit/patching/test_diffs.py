@@ -1,5 +1,6 @@
 """Diffs that were applied before the build: exact, or the build ends."""
 
+import importlib.util
 from typing import Any
 
 import pytest
@@ -74,3 +75,23 @@ def test_other_bytes_than_the_proven_ones_end_the_build(installed: Installed) ->
     assert ran.status == 1
     assert f"{PATH}: the file that was handed over is {name('other')}, proven was {name(AFTER)}" in ran.words
     assert (installed.site / PATH).read_text() == BEFORE
+
+
+def test_byte_code_is_made_anew_and_goes_by_the_source_s_hash(installed: Installed) -> None:
+    hand_over(installed, PATH, AFTER)
+    compiled = installed.python(
+        "-m", "compileall", "-q", "--invalidation-mode", "checked-hash", str(installed.site)
+    )
+    assert compiled.returncode == 0
+    (pyc,) = (installed.site / "miniserve" / "__pycache__").glob("limits.*.pyc")
+    (gone,) = (installed.site / "miniserve" / "__pycache__").glob("parsers.*.pyc")
+    before = pyc.read_bytes()
+    ran = installed.run(
+        diffs=[diff((PATH, BEFORE, AFTER), ("miniserve/parsers.py", PACKAGE["parsers.py"], ""))]
+    )
+    assert ran.status == 0, ran.words
+    after = pyc.read_bytes()
+    checked_by_hash = 0b11
+    assert int.from_bytes(after[4:8], "little") == checked_by_hash
+    assert after[8:16] == importlib.util.source_hash(AFTER.encode()) != before[8:16]
+    assert not gone.exists()
