@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from build.doors.gitobjects import Link
 from build.recipe.refs import Digest
 
-__all__ = ["PatchProof", "PatchedFile", "Pin", "PinnedImage", "PinnedSource"]
+__all__ = ["PatchProof", "PatchedFile", "Pin", "PinnedImage", "PinnedSet", "PinnedSource"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,16 @@ class PinnedSource:
     links: tuple[Link, ...] | None = None
     """What lies where the tree only names commits, submodules that are not fetched too; None in pins of earlier versions."""
     patches: tuple[PatchProof, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedSet:
+    """A patch set, proven like a source, and the recipe's own files that it is run with."""
+
+    name: str
+    source: PinnedSource
+    ours: tuple[tuple[str, str], ...] = ()
+    """Path below patches/ and text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

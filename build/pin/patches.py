@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from build.doors import store
-from build.doors.git import TreeIndex
+from build.doors.git import TreeIndex, git_output
 from build.errors import WorkFailed
 from build.pin.model import PatchedFile, PatchProof, PinnedSource
 
@@ -141,10 +141,27 @@ def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefus
                 hint="refresh the patch against the pinned commit; it is applied exactly or not at all",
             )
     said = where or words.strip().splitlines()[-1].removeprefix("error: ")
+    message = f"patches/{file} conflicts with the source at {said}"
+    if vanished := _vanished(index, patch.read_text(encoding="utf-8", errors="replace")):
+        message += f": its target is gone, {', '.join(vanished)} has none of the lines that it changes"
     return PatchRefused(
-        f"patches/{file} conflicts with the source at {said}",
-        hint="write the patch anew against the pinned commit, or pin a commit that it fits",
+        message, hint="write the patch anew against the pinned commit, or pin a commit that it fits"
     )
+
+
+def _vanished(index: TreeIndex, text: str) -> tuple[str, ...]:
+    """List the files that a patch changes and that have not one of the lines it takes away; empty unless all are so."""
+    entries = index.entries()
+    found = []
+    for part in re.split(r"^(?=--- \S)", text, flags=re.MULTILINE)[1:]:
+        names, removed = touched(part), re.findall(r"^-(?!--)[ \t]*(\S.*?)[ \t]*$", part, re.MULTILINE)
+        if not removed or len(names) != 1 or names[0] not in entries:
+            return ()
+        there = git_output(index.mirror, "cat-file", "blob", entries[names[0]][1])
+        if {line.strip() for line in there.splitlines()}.intersection(removed):
+            return ()
+        found.append(names[0])
+    return tuple(found)
 
 
 def prove_patches(patches: Path, pinned: PinnedSource) -> None:

@@ -31,14 +31,13 @@ def _changed_texts(ran: Ran, site: Path) -> dict[str, str]:
     }
 
 
-def _one_set(order: SetOrder, context: Path, site: Path) -> tuple[SetEntry, tuple[Entry, ...]]:
-    place_set(order, context / "sets" / order.name, context / "ours", site)
-    ran = run_set(order, context / "ours", site)
+def _run(order: SetOrder, context: Path, site: Path, watched: Watched) -> Ran:
+    ran = run_set(order, context / "ours", site, watched)
     if order.registry and not ran.observed:
         message = f"{order.name}: no patch of it ran; it ended with status {ran.status}:\n{ran.tail}"
         raise Refused(message)
     sys.stderr.write(ran.output)
-    return judge_set(order, ran, _changed_texts(ran, site))
+    return ran
 
 
 def carry_out(orders: Orders, context: Path) -> tuple[tuple[SetEntry, ...], tuple[Entry, ...]]:
@@ -46,12 +45,17 @@ def carry_out(orders: Orders, context: Path) -> tuple[tuple[SetEntry, ...], tupl
     site = Path(orders.site)
     watched = Watched(Path(sys.prefix), site)
     apply_diffs(orders.diffs, context / "edits", site)
-    entries, sets = judge_diffs(orders.diffs), []
+    changed = [*watched.changes()]
+    sets, entries = [], judge_diffs(orders.diffs)
     for order in orders.sets:
-        one, more = _one_set(order, context, site)
+        place_set(order, context / "sets" / order.name, context / "ours", site)
+        changed += watched.changes()
+        ran = _run(order, context, site, watched)
+        changed += ran.changes
+        one, more = judge_set(order, ran, _changed_texts(ran, site))
         sets.append(one)
         entries += more
-    compile_again(watched.changes(), site)
+    compile_again(changed, site)
     return tuple(sets), entries
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import py_compile
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from .orders import FileChange
@@ -10,9 +11,9 @@ from .orders import FileChange
 __all__ = ["compile_again"]
 
 
-def compile_again(changes: tuple[FileChange, ...], site: Path) -> None:
+def compile_again(changes: Iterable[FileChange], site: Path) -> None:
     """Compile changed sources the way the image's other byte code is: held against the source by hash, never by time."""
-    for change in changes:
+    for change in {change.path: change for change in changes}.values():
         path = site / change.path
         if path.suffix != ".py":
             continue

@@ -34,13 +34,12 @@ class Ran:
         return "\n".join(self.output.strip().splitlines()[-_TAIL:])
 
 
-def run_set(order: SetOrder, ours: Path, site: Path) -> Ran:
-    """Run a set that is in its place.
+def run_set(order: SetOrder, ours: Path, site: Path, watched: Watched) -> Ran:
+    """Run a set that is in its place. `watched` has been asked since it was put there.
 
     Raises:
         Refused: it does not end.
     """
-    watched = Watched(Path(sys.prefix), site)
     with tempfile.TemporaryDirectory() as scratch:
         results = Path(scratch) / "observed.jsonl"
         argv = (sys.executable, *order.run[1:])
