@@ -85,3 +85,5 @@ class Pin:
     source: PinnedSource
     toolchain: PinnedImage
     base: PinnedImage
+    sets: tuple[PinnedSet, ...] = ()
+    """Patch sets, in the recipe's order."""

@@ -33,9 +33,7 @@ def _diff(patch: Patch, proof: PatchProof) -> dict[str, object]:
         "verdict": proof.verdict,
         "why": patch.why,
         "foundational": patch.foundational,
-        "changes": [
-            {"path": one.path, "before": one.before, "after": one.after} for one in proof.changes
-        ],
+        "changes": [{"path": one.path, "before": one.before, "after": one.after} for one in proof.changes],
     }
 
 

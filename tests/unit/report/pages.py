@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from build.image.model import BuiltImage, Layer
-from build.pin.model import PatchProof, Pin, PinnedImage, PinnedSource
+from build.pin.model import PatchedFile, PatchProof, Pin, PinnedImage, PinnedSource
 from build.plan.model import ImagePlan
 from build.publish.model import PushReceipt
 from build.recipe.model import (
@@ -115,6 +115,10 @@ PIN = Pin(
             PatchProof(
                 file="beellama/0001-keep-the-draft-cache.patch", sha256="9a2ac38f7aec" + "0" * 52, verdict="clean",
                 touches=("common/speculative.cpp", "tools/server/server.cpp"),
+                changes=(
+                    PatchedFile(path="common/speculative.cpp", before="a1" * 20, after="b2" * 20),
+                    PatchedFile(path="tools/server/draft.cpp", before="", after="c3" * 20),
+                ),
             ),
             PatchProof(
                 file="beellama/0002-name-the-device.patch", sha256="77e0b1c2d3e4" + "0" * 52, verdict="offset 12",

@@ -9,6 +9,7 @@ from build.plan.model import ImagePlan
 from build.recipe.refs import Digest
 from build.report.detail import Detail
 from build.report.inside import drawn, layer_rows, libraries, size
+from build.report.ledger import FileRow
 from build.report.page import Page, Standing
 from build.settings import Namespace
 from build.smoke.model import CheckResult, Outcome
@@ -138,10 +139,11 @@ def test_sizes(count: float, text: str) -> None:
 
 def test_patches_with_what_applying_them_did() -> None:
     first, second = page().patches
-    assert (first.verdict, first.foundational, first.touches[0]) == ("clean", True, "common/speculative.cpp")
-    assert (second.verdict, second.sha256[:12]) == ("offset 12", "77e0b1c2d3e4")
+    assert (first.outcome, first.said, first.foundational) == ("applied", "clean", True)
+    assert first.files[0] == FileRow(path="common/speculative.cpp", before="a1" * 20, after="b2" * 20)
+    assert (second.said, second.identity[:12]) == ("offset 12", "77e0b1c2d3e4")
     unproven = replace(PLAN, pin=replace(PLAN.pin, source=replace(PLAN.pin.source, patches=())))
-    assert {row.verdict for row in page(plan=unproven).patches} == {"not proven"}
+    assert {(row.outcome, row.expected) for row in page(plan=unproven).patches} == {("not proven", False)}
 
 
 def of_repository(found: Page) -> str:
