@@ -56,6 +56,7 @@ def _set(one: PatchSet, pinned: PinnedSet) -> dict[str, object]:
                 "why": patch.why,
                 "files": list(patch.files),
                 "markers": list(patch.markers),
+                "optional": list(patch.optional),
                 "build": patch.build.value,
                 "start": patch.start.value,
                 "foundational": patch.foundational,

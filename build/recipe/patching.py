@@ -90,6 +90,8 @@ def _patch(key: str, patch: SetPatch, *, observed: bool) -> Iterator[Finding]:
         yield from path_findings(f"{key}.files.{number}", file, absolute=False)
     for number, marker in enumerate(patch.markers):
         yield from probe(f"{key}.markers.{number}", marker, backslash=True)
+    for number, anchor in enumerate(patch.optional):
+        yield from plain(f"{key}.optional.{number}", anchor)
     if not observed and not (patch.files and patch.markers):
         hint = "name the files it changes and a text that it leaves in them, or give the set a registry"
         yield Finding(key, "cannot be told apart from the set's other patches", hint)

@@ -49,6 +49,8 @@ class SetPatch:
     """Files below site-packages that it must change, all of them."""
     markers: tuple[str, ...] = ()
     """Texts that stand in each of these files afterwards; needed where the set only runs as a whole."""
+    optional: tuple[str, ...] = ()
+    """Names of anchors that may be missing: why it is whole without them belongs into `why`."""
     build: BuildOutcome = BuildOutcome.APPLIED
     start: StartEffect = StartEffect.TEXT
     foundational: bool = False

@@ -127,7 +127,7 @@ def _entry(order: SetOrder, patch: PatchOrder, seen: Observed) -> Entry:
     touched = {change.path for change in seen.changes}
     wanted = dict.fromkeys((*patch.files, *(attempt.path for attempt in seen.attempts)))
     untouched = tuple(path for path in wanted if path not in touched)
-    partly = tuple(_partly(seen, touched))
+    partly = tuple(_partly(patch, seen, touched))
     outcome, reason = _outcome(seen, half=bool(touched and (untouched or partly)))
     remarks = (*_remarks(patch, seen, outcome, touched), *partly)
     return Entry(
@@ -161,10 +161,11 @@ def _outcome(seen: Observed, *, half: bool) -> tuple[str, str]:
     return "no-op", seen.reason
 
 
-def _partly(seen: Observed, touched: set[str]) -> Iterator[str]:
+def _partly(patch: PatchOrder, seen: Observed, touched: set[str]) -> Iterator[str]:
     """Find files that were written although a text that was looked for is not there once."""
     for attempt in seen.attempts:
-        if attempt.path in touched and any(anchor.count != 1 for anchor in attempt.anchors):
+        needed = (anchor for anchor in attempt.anchors if anchor.name not in patch.optional)
+        if attempt.path in touched and any(anchor.count != 1 for anchor in needed):
             yield f"{attempt.path}: {_anchors(attempt)}"
 
 

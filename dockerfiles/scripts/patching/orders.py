@@ -36,6 +36,7 @@ class PatchOrder:
     why: str
     files: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     build: str = "applied"
     start: str = "text"
     foundational: bool = False
@@ -96,10 +97,7 @@ def _set(data: Mapping[str, Any]) -> SetOrder:
         "place": _pairs(data["place"]),
         "run": tuple(data["run"]),
         "env": _pairs(data["env"]),
-        "patches": tuple(
-            PatchOrder(**{**one, "files": tuple(one["files"]), "markers": tuple(one["markers"])})
-            for one in data["patches"]
-        ),
+        "patches": tuple(PatchOrder(**{**one, **_tuples(one)}) for one in data["patches"]),
         "exclude": tuple(Exclusion(**one) for one in data["exclude"]),
     }
     return SetOrder(**{**data, **lists})
@@ -107,3 +105,7 @@ def _set(data: Mapping[str, Any]) -> SetOrder:
 
 def _pairs(value: list[list[str]]) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in value)
+
+
+def _tuples(one: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(one[name]) for name in ("files", "markers", "optional")}

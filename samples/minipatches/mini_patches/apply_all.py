@@ -30,6 +30,7 @@ register("M3 longer queue", "m3_queue")
 register("M4 floor of the batch size", "m4_floor")
 register("M5 next request by age", "m5_next")
 register("M6 more workers", "m6_workers")
+register("M8 size without a batch", "m8_model")
 register("M7 other defaults (opt-in)", "m7_defaults")
 
 

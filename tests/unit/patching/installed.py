@@ -98,7 +98,14 @@ class Installed:
 
 def patch(name: str, **values: Any) -> dict[str, Any]:
     """One patch's order."""
-    plain: dict[str, Any] = {"id": name, "why": "because", "files": [], "markers": [], "build": "applied"}
+    plain: dict[str, Any] = {
+        "id": name,
+        "why": "because",
+        "files": [],
+        "markers": [],
+        "optional": [],
+        "build": "applied",
+    }
     return {**plain, "start": "text", "foundational": False, **values}
 
 

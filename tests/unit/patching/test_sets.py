@@ -19,6 +19,7 @@ ALL = (
     patch("M4", files=["miniserve/limits.py"], build="already upstream"),
     patch("M5", build="no-op", start="rebind"),
     patch("M6", files=["miniserve/limits.py"], build="skipped"),
+    patch("M8", files=["miniserve/limits.py"], optional=["m8_import"]),
     patch("M7", build="skipped", start="none"),
 )
 
@@ -43,6 +44,7 @@ def test_each_patch_is_told_apart(without_m1: Installed) -> None:
         "M4": "already upstream",
         "M5": "no-op",
         "M6": "skipped",
+        "M8": "applied",
         "M7": "skipped",
     }
     assert all(one["as_expected"] for one in ran.document["patches"])
@@ -67,10 +69,10 @@ def git_id(data: bytes) -> str:
 def test_the_set_s_own_count_is_compared_with_the_files(without_m1: Installed) -> None:
     ran = without_m1.run(sets=[mini_set(*ALL, exclude=[NO_M1])])
     (one,) = ran.document["sets"]
-    assert (one["said"], one["applied"]) == ("3 applied, 4 skipped, 0 failed", 1)
+    assert (one["said"], one["applied"]) == ("4 applied, 4 skipped, 0 failed", 2)
     (remark,) = one["remarks"]
     assert remark == (
-        "it says '3 applied, 4 skipped, 0 failed'; 1 of its patches changed all their files, "
+        "it says '4 applied, 4 skipped, 0 failed'; 2 of its patches changed all their files, "
         "1 more change nothing but a running process"
     )
 
@@ -172,6 +174,18 @@ def test_a_patch_that_the_recipe_has_not_is_named(without_m1: Installed) -> None
     assert unknown["remarks"] == ["the recipe does not know this patch"]
 
 
+def test_an_anchor_that_is_missing_makes_half_a_patch_unless_it_may_be(without_m1: Installed) -> None:
+    others = [one for one in ALL if one["id"] != "M8"]
+    eight = patch("M8", files=["miniserve/limits.py"])
+    ran = without_m1.run(sets=[mini_set(*others, eight, exclude=[NO_M1])])
+    half = ran.patch("M8")
+    assert (half["outcome"], half["untouched"]) == ("half", [])
+    assert half["remarks"] == [
+        "it says applied, and only a part of it is",
+        "miniserve/limits.py: anchors found: m8_import 0x, m8_size 1x",
+    ]
+
+
 def test_the_plugin_is_installed_and_loads(without_m1: Installed) -> None:
     without_m1.run(sets=[mini_set(*ALL, exclude=[NO_M1])])
     code = (
@@ -200,6 +214,7 @@ def test_a_set_without_a_registry_is_told_apart_by_files_and_markers(without_m1:
     whole = mini_set(
         patch("M2", files=["miniserve/parsers.py"], markers=["M2 none beside null"]),
         patch("M6", files=["miniserve/limits.py"], markers=["M6 workers"], build="no-op"),
+        patch("M8", files=["miniserve/limits.py"], markers=["M8 size"]),
         registry="",
         patcher="",
     )
@@ -214,9 +229,7 @@ def test_a_set_without_a_registry_is_told_apart_by_files_and_markers(without_m1:
 
 
 def test_a_file_that_nobody_changed_ends_the_build(without_m1: Installed) -> None:
-    whole = mini_set(
-        patch("M6", files=["miniserve/limits.py"], markers=["M6"], build="no-op"), registry="", patcher=""
-    )
+    whole = mini_set(patch("M8", files=["miniserve/limits.py"], markers=["M8 size"]), registry="", patcher="")
     ran = without_m1.run(sets=[{**whole, "exclude": [NO_M1]}])
     assert ran.status == 1
     assert "patch ledger: mini: miniserve/parsers.py was changed, and by none of its patches" in ran.words
