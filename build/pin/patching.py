@@ -106,17 +106,19 @@ class Patching:
             raise BadRequest(message, hint="name it in the lock's .in file, then nox -s pins")
         source = self.sources.pin(_as_source(recipe, one))
         _must_have(recipe, one, self.sources.folder(source))
-        return PinnedSet(name=one.name, source=source, ours=tuple(self._ours(one)))
+        return PinnedSet(name=one.name, source=source, ours=self.ours(one))
 
-    def _ours(self, one: PatchSet) -> Iterable[tuple[str, str]]:
-        """Yield the recipe's own files that a set is run with."""
+    def ours(self, one: PatchSet) -> tuple[tuple[str, str], ...]:
+        """Return the recipe's own files that a set is run with, as paths below patches/ and texts."""
         patches = self.sources.patches
         files = [patches / excluded.by for excluded in one.exclude]
         if one.helper:
             files += [path for path in (patches / one.helper).rglob("*") if path.is_file()]
-        for path in sorted(set(files)):
-            if "__pycache__" not in path.parts:
-                yield path.relative_to(patches).as_posix(), path.read_text(encoding="utf-8")
+        return tuple(
+            (path.relative_to(patches).as_posix(), path.read_text(encoding="utf-8"))
+            for path in sorted(set(files))
+            if "__pycache__" not in path.parts
+        )
 
 
 def _as_source(recipe: Recipe, one: PatchSet) -> Recipe:

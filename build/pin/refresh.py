@@ -9,10 +9,11 @@ from pathlib import Path
 from build.doors import process, store
 from build.doors.effects import Reporter
 from build.errors import BadRequest, CommandFailed, Unreachable
-from build.pin.locks import read_debian_lock
+from build.pin.locks import locked_versions, read_debian_lock
 from build.pin.sample import SAMPLES_URL, sample_commit
+from build.pin.samplewheel import ensure_sample_wheel
 
-__all__ = ["Refresh", "cuda_requirement", "lock_text", "with_commit"]
+__all__ = ["Refresh", "as_of", "cuda_requirement", "lock_text", "package_lock_text", "with_commit"]
 
 _COMPONENTS = ("nvcc", "crt", "nvvm", "cudart", "cublas", "cccl")
 """Extras of cuda-toolkit. crt and nvvm must be named: nvcc's own requirement on them has no version."""
@@ -40,9 +41,34 @@ def lock_text(version: str, resolved: str) -> str:
     )
 
 
-def with_commit(recipe: str, commit: str) -> str:
-    """Replace the commit in a recipe's text and nothing else. Pure."""
-    return re.sub(r"^(  commit: )[0-9a-f]{40}$", rf"\g<1>{commit}", recipe, count=1, flags=re.MULTILINE)
+def package_lock_text(asked: str, resolved: str) -> str:
+    """Write the lock of an `.in` file around what was resolved. Pure."""
+    stem = asked.removesuffix(".in")
+    return (
+        f"# Lock of {asked}: CPython 3.11 on Debian 12, x86_64, every file by its SHA-256.\n"
+        f"# Refresh: nox -s pins -- {stem}\n{resolved}"
+    )
+
+
+def as_of(name: str, text: str) -> tuple[str, ...]:
+    """Read the day out of an `.in` file and say what uv resolves for. Pure.
+
+    A server of last year is locked with the packages of its own time: newer majors of what it needs break it.
+
+    Raises:
+        BadRequest: the file names no day.
+    """
+    day = re.search(r"^# as of ([0-9]{4}-[0-9]{2}-[0-9]{2})$", text, re.MULTILINE)
+    if day is None:
+        message = f"{name} does not say which day's index it is locked by"
+        raise BadRequest(message, hint="add a line `# as of YYYY-MM-DD`")
+    return ("--exclude-newer", day[1], "--only-binary", ":all:", "--python-platform", "x86_64-manylinux_2_36")
+
+
+def with_commit(recipe: str, repo: str, commit: str) -> str:
+    """Replace the commit that stands below a repository in a recipe's text, and nothing else. Pure."""
+    block = rf"^(?P<head>(?P<in> +)repo: {re.escape(repo)}\n(?:(?P=in).*\n| *#.*\n)*?(?P=in)commit: )[0-9a-f]{{40}}$"
+    return re.sub(block, rf"\g<head>{commit}", recipe, flags=re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +89,15 @@ class Refresh:
             Unreachable: the package index or the registry did not answer.
         """
         toolchains = self.root / "recipes" / "toolchains"
-        known = [path.stem.removeprefix("cuda-") for path in sorted(toolchains.glob("cuda-*.txt"))]
+        cuda = [path.stem.removeprefix("cuda-") for path in sorted(toolchains.glob("cuda-*.txt"))]
+        packages = {path.stem: path for path in sorted((self.root / "recipes" / "packages").glob("*.in"))}
+        known = (*cuda, *packages, "python", "debian", "samples")
         changed: list[Path] = []
-        for name in names or (*known, "python", "debian", "samples"):
+        for name in names or known:
             if re.fullmatch(r"\d+\.\d+", name):
                 changed += self._write(toolchains / f"cuda-{name}.txt", self._cuda(name))
+            elif name in packages:
+                changed += self._write(packages[name].with_suffix(".txt"), self._packages(packages[name]))
             elif name == "python":
                 changed += self._write(self.root / "requirements.txt", self._python())
             elif name == "debian":
@@ -76,7 +106,7 @@ class Refresh:
                 changed += self._samples()
             else:
                 message = f"there is no lock called {name}"
-                raise BadRequest(message, hint=f"locks: {', '.join((*known, 'python', 'debian', 'samples'))}")
+                raise BadRequest(message, hint=f"locks: {', '.join(known)}")
         return [str(path.relative_to(self.root)) for path in changed]
 
     def _write(self, path: Path, text: str) -> list[Path]:
@@ -111,6 +141,16 @@ class Refresh:
             version, self._uv(cuda_requirement(version), "--python-platform", "x86_64-manylinux_2_28")
         )
 
+    def _packages(self, asked: Path) -> str:
+        """Lock what an `.in` file asks for, as the index was on the day that the file names."""
+        text = asked.read_text(encoding="utf-8")
+        made = [
+            ensure_sample_wheel(package, self.root / "samples", self.cache)
+            for package in locked_versions(text)
+        ]
+        options = [f"--find-links={wheel.parent}" for wheel in made if wheel]
+        return package_lock_text(asked.name, self._uv(asked, *options, *as_of(asked.name, text)))
+
     def _python(self) -> str:
         header = (
             "# Universal lock of requirements.in, Python 3.11 and later. Refresh: nox -s pins -- python\n"
@@ -131,10 +171,13 @@ class Refresh:
         changed = []
         for path in sorted((self.root / "recipes").glob("*.yaml")):
             text = path.read_text(encoding="utf-8")
-            found = re.search(rf"^  repo: {re.escape(SAMPLES_URL)}([a-z0-9-]+)\.git$", text, re.MULTILINE)
-            if found:
-                repository = self.cache / "samples" / f"{found[1]}.git"
-                changed += self._write(
-                    path, with_commit(text, sample_commit(self.root / "samples" / found[1], repository))
-                )
+            wanted = text
+            for name in re.findall(
+                rf"^ +repo: {re.escape(SAMPLES_URL)}([a-z0-9-]+)\.git$", text, re.MULTILINE
+            ):
+                repository = self.cache / "samples" / f"{name}.git"
+                commit = sample_commit(self.root / "samples" / name, repository)
+                wanted = with_commit(wanted, f"{SAMPLES_URL}{name}.git", commit)
+            if wanted != text:
+                changed += self._write(path, wanted)
         return changed

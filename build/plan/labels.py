@@ -1,7 +1,7 @@
 """The labels of an image. Pure."""
 
 from build.pin.model import Pin
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 
 __all__ = ["labels"]
 
@@ -37,6 +37,9 @@ def labels(recipe: Recipe, variant: str, pin: Pin) -> dict[str, str]:
         "ingot.driver": recipe.toolchain.driver.value,
         "ingot.driver.minimum": minimum_driver,
         "ingot.patches": ";".join(f"{proof.file}@{proof.sha256[:12]}" for proof in pin.source.patches),
+        "ingot.patch_sets": ";".join(
+            f"{one.name}@{one.commit[:12]}:{len(one.patches)}-{len(one.exclude)}" for one in recipe.patch_sets
+        ),
     }
     return {key: value for key, value in values.items() if value}
 
@@ -45,7 +48,9 @@ def _source_url(recipe: Recipe) -> str:
     match recipe.source:
         case GitSource(repo=repo):
             return repo.removesuffix(".git")
-        case SdistSource(upstream=upstream):
+        case (
+            SdistSource(upstream=upstream)
+            | PackagesSource(upstream=upstream)
+            | VendorSource(upstream=upstream)
+        ):
             return upstream.removesuffix(".git")
-        case PackagesSource():
-            return ""

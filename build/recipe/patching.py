@@ -1,10 +1,10 @@
 """Rules about patch sets: what is placed where, what runs, what each patch is expected to do. Pure."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from build.recipe.identity import name_findings
-from build.recipe.model import Family, Recipe
+from build.recipe.model import Family, PackagesSource, Recipe, VendorSource
 from build.recipe.patchsets import BuildOutcome, Exclusion, PatchSet, SetPatch, StartEffect
 from build.recipe.running import env_findings
 from build.recipe.words import Finding, path_findings, plain, probe, prose, quoted, repeated, url
@@ -17,14 +17,25 @@ _PACKAGE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _IN_EFFECT = frozenset({BuildOutcome.APPLIED, BuildOutcome.UPSTREAM})
 
 
-def patching_findings(recipe: Recipe, on_disk: Collection[str]) -> Iterator[Finding]:
-    """Find what is wrong with a recipe's patch sets. `on_disk` are the regular files below patches/."""
+def patching_findings(
+    recipe: Recipe, on_disk: Collection[str], locks: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Find what is wrong with a recipe's patch sets.
+
+    `on_disk` are the regular files below patches/, `locks` the texts of the lock files below recipes/ by path.
+    """
+    if recipe.patches and isinstance(recipe.source, VendorSource):
+        message = "cannot be proven: the files of a publisher's image are not here before the build"
+        yield Finding("patches", message, "make the recipe of wheels (source.packages), or use a patch set")
     if recipe.patch_sets and recipe.family is not Family.PYTHON:
         message = f"a {recipe.family} recipe has no installed packages that a patch set could change"
         yield Finding("patch_sets", message, "use patches; or write family: python")
     yield from repeated("patch_sets", [one.name for one in recipe.patch_sets])
     for index, one in enumerate(recipe.patch_sets):
-        yield from _set(f"patch_sets.{index}", one, recipe.name, on_disk)
+        key = f"patch_sets.{index}"
+        yield from _set(key, one, recipe.name, on_disk)
+        if isinstance(recipe.source, PackagesSource):
+            yield from _required(f"{key}.requires", one, locks.get(recipe.source.packages, ""))
 
 
 def _set(key: str, one: PatchSet, recipe: str, on_disk: Collection[str]) -> Iterator[Finding]:
@@ -49,6 +60,13 @@ def _set(key: str, one: PatchSet, recipe: str, on_disk: Collection[str]) -> Iter
     yield from _patches(key, one)
     for number, excluded in enumerate(one.exclude):
         yield from _exclusion(f"{key}.exclude.{number}", excluded, recipe, on_disk)
+
+
+def _required(key: str, one: PatchSet, lock: str) -> Iterator[Finding]:
+    for number, package in enumerate(one.requires):
+        if lock and not re.search(rf"^{re.escape(package)}==", lock, re.MULTILINE):
+            message = f"{quoted(package)} is not in the recipe's lock"
+            yield Finding(f"{key}.{number}", message, "name it in the lock's .in file, then nox -s pins")
 
 
 def _run(key: str, one: PatchSet) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from build.pin.model import PatchedFile, PinnedSource
 from build.pin.patches import PatchRefused
 from build.pin.patching import Patching
 from build.pin.wheelfiles import wheel_files
-from build.recipe.model import PackagesSource, Patch, Recipe
+from build.recipe.model import GitSource, PackagesSource, Patch, Recipe
 from build.recipe.patchsets import Exclusion, PatchSet
 from build.recipe.refs import Commit
 from tests.unit.pin.repositories import URL, make_recipe, make_repository, make_sources
@@ -52,8 +52,11 @@ def wheel(tmp_path: Path, files: Mapping[str, str], name: str = "package-1.0-py3
 
 
 def recipe(*patches: str) -> Recipe:
-    whole = make_recipe(PackagesSource(packages="p.txt", version="1"), *patches)  # type: ignore[arg-type]
-    return replace(whole, patches=tuple(Patch(file=file, why="a test") for file in patches))
+    source = PackagesSource(packages="p.txt", application="package", upstream=URL, version="1")
+    listed = tuple(Patch(file=file, why="a test") for file in patches)
+    return replace(
+        make_recipe(GitSource(repo=URL, commit=MISSING, version="1")), source=source, patches=listed
+    )
 
 
 def patching(tmp_path: Path, **diffs: str) -> Patching:
