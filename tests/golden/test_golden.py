@@ -14,6 +14,7 @@ from build.doors import store
 from build.doors.templates import render
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.packages import INSTALLER, LAYERS
 from build.plan.model import directory_name
 from build.plan.plan import Places, make_plan, unpinned
 from build.recipe.check import check
@@ -28,6 +29,8 @@ TOOLCHAINS = ROOT / "recipes" / "toolchains"
 NAMES = ("Dockerfile", "docker-bake.json")
 IMAGES = ("toolchain", "debian-registry", "debian-bootstrap")
 CASES = [(recipe, variant) for recipe in check(ROOT) for variant in variant_names(recipe)]
+COMPILED = (("source", "sources/0"),)
+WHEELED = tuple((f"wheels-{name}", f"wheels/packages-0/{name}") for name in (INSTALLER, *LAYERS))
 HINT = "review the difference, then: .venv/bin/pytest tests/golden --update-golden"
 
 
@@ -36,6 +39,8 @@ def name(case: tuple[Recipe, str]) -> str:
 
 
 def toolchain_lock(recipe: Recipe) -> str:
+    if not recipe.family.compiles:
+        return ""
     images = ImageStore(
         cache=GOLDEN / "nowhere", templates=TEMPLATES, builder=lambda: FakeBuilder(lambda *_: None),
         reporter=RecordingReporter(), registry_has=lambda _: False,
@@ -52,11 +57,12 @@ def rendered(recipe: Recipe, variant: str) -> dict[str, str]:
     images = Path(".cache/ingot/images")
     pin = unpinned(whole, toolchain_lock=toolchain_lock(whole), base_lock="0" * 64)
     places = Places(
-        root=ROOT, out=Path(folder), folders=(("source", Path(".cache/ingot/sources/0")),),
-        layouts=(
-            ("toolchain", images / "toolchain" / "layout", pin.base.digest),
-            ("base", images / "base" / "layout", pin.base.digest),
-        ),
+        root=ROOT, out=Path(folder),
+        folders=[(name, Path(".cache/ingot") / path) for name, path in (COMPILED if pin.toolchain else WHEELED)],
+        layouts=[
+            (name, images / name / "layout", pin.base.digest)
+            for name in (("toolchain", "base") if pin.toolchain else ("base",))
+        ],
     )  # fmt: skip
     files = dict(make_plan(whole, variant, pin, templates=TEMPLATES, places=places).files)
     return {file: files[file] for file in NAMES}

@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from build.errors import BadRequest
-from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.locks import locked_versions, read_cuda_lock, read_debian_lock, read_package_lock
 
 HASH = "--hash=sha256:" + "a" * 64
 GOOD = f"# CUDA 13.0\ncuda-toolkit==13.0.2 \\\n    {HASH}\nnvidia-cublas==13.1.0.3 \\\n    {HASH} \\\n    {HASH}\n    # via\n"
@@ -91,3 +92,31 @@ def test_the_committed_locks_are_read() -> None:
     for version in ("13.0", "13.1"):
         names = {name for name, _ in read_cuda_lock(toolchains, version).wheels}
         assert {"nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-cublas"} <= names
+
+
+def packages(root: Path, text: str) -> Path:
+    (root / "packages").mkdir()
+    (root / "packages" / "vllm-1.txt").write_text(text)
+    return root
+
+
+def test_a_lock_of_packages_knows_post_releases_and_local_versions(tmp_path: Path) -> None:
+    text = f"# Refresh\nxgrammar==0.2.1.post1 \\\n    --hash=sha256:{'a' * 64}\ntorch==2.11.0+cu130 --hash=sha256:{'b' * 64}\n"
+    lock = read_package_lock(packages(tmp_path, text), "packages/vllm-1.txt")
+    assert (lock.title, lock.wheels) == ("vllm-1", (("xgrammar", "0.2.1.post1"), ("torch", "2.11.0+cu130")))
+    assert locked_versions(text) == dict(lock.wheels)
+
+
+@pytest.mark.parametrize(
+    "line", ["vllm>=1 --hash=sha256:" + "a" * 64, "vllm==1", "vllm @ file:///x.whl", "-r other.txt"]
+)
+def test_what_is_not_one_version_by_hash_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BadRequest, match="is not one version locked by a hash") as caught:
+        read_package_lock(packages(tmp_path, f"{line}\n"), "packages/vllm-1.txt")
+    assert caught.value.hint == "refresh it: nox -s pins -- vllm-1"
+
+
+def test_a_lock_of_packages_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match=re.escape("no lock packages/vllm-2.txt")) as caught:
+        read_package_lock(packages(tmp_path, "x"), "packages/vllm-2.txt")
+    assert caught.value.hint == "`nox -s pins -- vllm-2` makes it from vllm-2.in"

@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
 from build.errors import BadRequest, Unreachable
-from build.pin.refresh import Refresh, cuda_requirement, lock_text, with_commit
+from build.pin.refresh import Refresh, as_of, cuda_requirement, lock_text, package_lock_text, with_commit
 from tests.fakes import RecordingReporter
 
 OLD, NEW = "sha256:" + "1" * 64, "sha256:" + "2" * 64
@@ -68,3 +69,34 @@ def test_an_unknown_lock_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="there is no lock called cuda") as caught:
         refresh(tmp_path).refresh(("cuda",))
     assert caught.value.hint == "locks: python, debian, samples"
+
+
+def test_packages_are_resolved_as_of_a_day_for_the_image_s_python() -> None:
+    assert as_of("x.in", "# about\n# as of 2026-05-22\nvllm==0.21.0\n") == (
+        *("--exclude-newer", "2026-05-22", "--only-binary", ":all:"),
+        *("--python-platform", "x86_64-manylinux_2_36"),
+    )
+
+
+@pytest.mark.parametrize("text", ["vllm==0.21.0\n", "# as of May\n", "# as of 2026-05-22 or so\n"])
+def test_an_in_file_without_a_day_is_refused(text: str) -> None:
+    with pytest.raises(
+        BadRequest, match=re.escape("x.in does not say which day's index it is locked by")
+    ) as caught:
+        as_of("x.in", text)
+    assert caught.value.hint == "add a line `# as of YYYY-MM-DD`"
+
+
+def test_a_lock_of_packages_names_its_in_file() -> None:
+    text = package_lock_text("vllm-0.21.0.in", "vllm==0.21.0 --hash=sha256:aa\n")
+    assert text.startswith("# Lock of vllm-0.21.0.in: ")
+    assert "# Refresh: nox -s pins -- vllm-0.21.0\nvllm==0.21.0 " in text
+
+
+def test_an_unknown_lock_is_answered_with_all_of_them(tmp_path: Path) -> None:
+    made = refresh(tmp_path)
+    (tmp_path / "recipes" / "packages").mkdir()
+    (tmp_path / "recipes" / "packages" / "mini.in").write_text("mini==1\n")
+    with pytest.raises(BadRequest, match="there is no lock called maxi") as caught:
+        made.refresh(("maxi",))
+    assert caught.value.hint == "locks: mini, python, debian, samples"

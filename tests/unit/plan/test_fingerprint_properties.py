@@ -122,7 +122,7 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
 """What may be anything: the same image."""
 
 ELSEWHERE = {
-    "recipe.family": "there is one template so far; its text is an input",
+    "recipe.family": "its template's text is an input, and how layers are compressed",
     "recipe.variants": "merged before it is planned; the variant's name counts",
     "recipe.patches": "how many there are counts, and the proofs in the pin",
     "recipe.source.submodules": "what was fetched is in the pin",
@@ -131,6 +131,7 @@ ELSEWHERE = {
     "recipe.source.committed": "the pin's date",
     "recipe.runtime.packages": "the base's lock",
     "recipe.origin": "for messages",
+    "pin.source.wheels": "of another family: test_python.py",
     "pin.source.patched_tree": "tree and patches give it",
 }
 """Fields that reach the fingerprint by another one, or are for people."""

@@ -1,0 +1,68 @@
+"""Which stations a recipe's kind asks, and what a vendor's image proves."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from build.errors import Unreachable, WorkFailed
+from build.pin.images import ImageStore
+from build.pin.packages import Packages
+from build.pin.resolve import Resolver
+from build.pin.source import Sources
+from build.recipe.model import Family, Recipe, VendorSource
+from tests.fakes import FakeBuilder, RecordingReporter
+from tests.unit.plan.plans import RECIPE
+
+ROOT = Path(__file__).resolve().parents[3]
+IMAGE = f"vendor/engine@sha256:{'a' * 64}"
+VENDORED: Recipe = replace(
+    RECIPE,
+    family=Family.PYTHON,
+    patches=(),
+    source=VendorSource(image=IMAGE, upstream="https://git.example.org/engine", version="0.20.0"),
+)
+
+
+def resolver(tmp_path: Path, *, answer: bool | Exception) -> Resolver:
+    def registry_has(reference: str) -> bool:
+        assert reference == IMAGE
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    images = ImageStore(
+        cache=tmp_path, templates=ROOT / "dockerfiles", builder=lambda: FakeBuilder(lambda *_: None),
+        reporter=RecordingReporter(), registry_has=registry_has,
+    )  # fmt: skip
+    # Neither is asked for a vendor's image.
+    return Resolver(
+        sources=cast("Sources", None), packages=cast("Packages", None), images=images,
+        toolchains=ROOT / "recipes" / "toolchains", patches=ROOT / "patches", base_mode="auto",
+    )  # fmt: skip
+
+
+def test_a_vendor_s_image_is_the_base_and_nothing_is_compiled(tmp_path: Path) -> None:
+    made = resolver(tmp_path, answer=True)
+    pin = made.resolve(VENDORED, known=None)
+    assert (pin.base.digest, pin.base.origin, pin.toolchain) == (
+        f"sha256:{'a' * 64}",
+        f"registry: {IMAGE}",
+        None,
+    )
+    assert (made.contexts(VENDORED, pin), made.layouts(VENDORED, pin)) == ((), ())
+    made.prove(VENDORED, pin)
+
+
+def test_a_known_vendor_s_image_is_not_asked_for_again(tmp_path: Path) -> None:
+    pin = resolver(tmp_path, answer=True).resolve(VENDORED, known=None)
+    assert resolver(tmp_path, answer=Unreachable("no route")).resolve(VENDORED, known=pin) == pin
+
+
+def test_a_deleted_image_is_not_an_unreachable_registry(tmp_path: Path) -> None:
+    with pytest.raises(WorkFailed, match=re.escape(f"mini: the registry answers and has no {IMAGE}")):
+        resolver(tmp_path, answer=False).resolve(VENDORED, known=None)
+    with pytest.raises(Unreachable, match="no route"):
+        resolver(tmp_path, answer=Unreachable("no route")).resolve(VENDORED, known=None)
