@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from build.recipe.model import Family
 from build.report.checks import Ended, check_rows, count
 from build.report.evidence import evidence
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.run import expectations_of
+from build.smoke.run import check_names, expectations_of
 from build.smoke.running import suite as running
 from build.smoke.static import suite as static
-from tests.unit.report.pages import DETAILS, NAMES, NO_GPU, PLAN, report
+from tests.unit.report.pages import DETAILS, NAMES, NO_GPU, PLAN, RUNNING, report
 
 REQUIRED = expectations_of(PLAN).required
 JSON = st.recursive(
@@ -29,7 +30,10 @@ def failed(name: str, reason: str) -> CheckResult:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+EVERY = {*NAMES, *check_names(Family.PYTHON)}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_check_says_in_one_sentence_what_it_keeps_off(name: str) -> None:
     sentence = {**static.PROTECTS, **running.PROTECTS}[name]
     assert sentence[0].isupper()
@@ -39,7 +43,7 @@ def test_every_check_says_in_one_sentence_what_it_keeps_off(name: str) -> None:
 
 
 def test_no_sentence_is_of_a_check_that_is_gone() -> None:
-    assert {*static.PROTECTS, *running.PROTECTS} == set(NAMES)
+    assert {*static.PROTECTS, *running.PROTECTS} == EVERY
 
 
 @pytest.mark.parametrize(
@@ -98,7 +102,7 @@ def test_failed_ones_come_first_with_their_findings() -> None:
         failed("health", "no answer; the server's last lines:\nline one\nline two"),
         CheckResult(name="tokens", outcome=Outcome.SKIPPED, reason="the server did not become healthy"),
     )
-    rows = check_rows(found, REQUIRED)
+    rows = check_rows(found, REQUIRED, NAMES)
     assert [(row.name, row.ended) for row in rows[:4]] == [
         ("closure", Ended.FAILED),
         ("health", Ended.FAILED),
@@ -116,7 +120,7 @@ def test_failed_ones_come_first_with_their_findings() -> None:
 
 
 def test_what_a_static_test_leaves_out_is_said() -> None:
-    rows = {row.name: row for row in check_rows(report(without=(*running.NAMES, "gpu")), REQUIRED)}
+    rows = {row.name: row for row in check_rows(report(without=(*RUNNING, "gpu")), REQUIRED, NAMES)}
     assert rows["health"].ended is Ended.NOT_RUN
     assert rows["health"].required
     assert rows["health"].reason == "this smoke test left it out"
@@ -125,6 +129,6 @@ def test_what_a_static_test_leaves_out_is_said() -> None:
 
 
 def test_without_any_report_nothing_was_run() -> None:
-    rows = check_rows(None, REQUIRED)
+    rows = check_rows(None, REQUIRED, NAMES)
     assert {row.name for row in rows} == set(NAMES)
     assert {(row.ended, row.reason) for row in rows} == {(Ended.NOT_RUN, "the image was not smoke-tested")}
