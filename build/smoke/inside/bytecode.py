@@ -2,6 +2,7 @@
 
 import importlib.util
 import marshal
+import struct
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -12,20 +13,22 @@ __all__ = ["answer"]
 
 _HEADER = 16
 _HASHED = 0b1
+_TIME = struct.Struct("<II")
+_32_BIT = 0xFFFFFFFF
 _SHOWN = 20
 
 
 def answer(asked: dict[str, Any]) -> dict[str, Any]:
-    """Look through everything that is installed; sources are compiled below the packages of `compile` only."""
-    root = Path(sysconfig.get_path("purelib"))
+    """Look through the standard library and everything that is installed; compile the packages of `compile`."""
+    roots = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib", "stdlib")}
     findings: list[str] = []
     counts = {"compiled": 0, "sources": 0}
-    for path in sorted(root.rglob("*.pyc")):
+    for path in sorted({path for root in roots for path in root.rglob("*.pyc")}):
         if path.parent.name == "__pycache__" and f".{sys.implementation.cache_tag}." in path.name:
             counts["compiled"] += 1
             findings += _compiled(path)
-    for folder in asked["compile"]:
-        for source in _sources(root / folder):
+    for name in asked["compile"]:
+        for source in sorted(path for root in roots for path in _sources(root / name)):
             counts["sources"] += 1
             findings += _source(source)
     return {**counts, "findings": findings[:_SHOWN], "more": max(0, len(findings) - _SHOWN)}
@@ -56,7 +59,9 @@ def _compiled(path: Path) -> Iterator[str]:
     elif data[:4] != importlib.util.MAGIC_NUMBER:
         yield f"{path} is of another Python"
     elif not data[4] & _HASHED:
-        yield f"{path} is bound to the time of its source, which the layers change: Python compiles it at each start"
+        state = source.stat()
+        if _TIME.unpack_from(data, 8) != (int(state.st_mtime) & _32_BIT, state.st_size & _32_BIT):
+            yield f"{path} is bound to another time of its source than the layers give it: Python compiles it at each start"
     elif data[8:_HEADER] != importlib.util.source_hash(source.read_bytes()):
         yield f"{path} was not compiled from its source"
     else:
