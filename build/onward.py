@@ -12,6 +12,7 @@ from build.bench.record import Record
 from build.doors import store
 from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
+from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.plan.model import ImagePlan
 from build.publish.model import PushReceipt
 from build.report.difference import Difference
@@ -57,7 +58,7 @@ class Onward(Wiring):
                     layout=out / "image",
                     name=f"{plan.recipe.name}:{plan.tag}",
                     expect=expectations_of(plan),
-                    driver_stub=self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
+                    driver_stub=self._driver_stub(plan),
                     work=self.settings.cache / "smoke",
                 ),
                 gpu=found,
@@ -116,6 +117,19 @@ class Onward(Wiring):
         self._report(plan, built, out, difference)
         return receipt
 
+    def _driver_stub(self, plan: ImagePlan) -> Path:
+        """Return the stub libcuda.so.1 for a smoke test: the toolchain's own, or one of a CUDA version that is locked.
+
+        It is generated from cuda.h and belongs to the test, not to the image: an image of wheels has no toolchain.
+        """
+        wanted = plan.recipe.toolchain.cuda
+        if plan.pin.toolchain:
+            return self.images.driver_stub(wanted, plan.pin.toolchain)
+        locked = sorted(path.stem.removeprefix("cuda-") for path in self.toolchains.glob("cuda-*.txt"))
+        cuda = read_cuda_lock(self.toolchains, wanted if wanted in locked else locked[0])
+        made = self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.settings.base)
+        return self.images.driver_stub(cuda.version, made)
+
     def _made(self, name: str) -> tuple[ImagePlan, BuiltImage]:
         plan = self.read_plan(name)
         made_by = f"nox -s build -- {name}"
@@ -129,7 +143,7 @@ class Onward(Wiring):
         found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
         if gpu:
             self.reporter.note(f"{plan.name}: GPU {required(found)}")
-        stub = self.images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
+        stub = self._driver_stub(plan)
         discard_report(out)
         for name in ("smoke.json", "help.json"):
             (out / name).unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from build.doors import store
 from build.image.build import build_image, find_built, rendered, write_rendered
 from build.image.model import BuiltImage
 from build.onward import Onward
-from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin
 from build.plan.model import ImagePlan, directory_name
 from build.plan.plan import Places, make_plan, unpinned
@@ -41,11 +40,7 @@ class Road(Onward):
             whole = effective(recipe, variant)
             pin = store.read_known(out / "pin.json", Pin)
             if pin is None or pin.inputs != self.resolver.inputs(whole):
-                cuda, debian = (
-                    read_cuda_lock(self.toolchains, recipe.toolchain.cuda),
-                    read_debian_lock(self.toolchains),
-                )
-                pin = unpinned(whole, toolchain_lock=self.images.toolchain_lock(cuda, debian), base_lock="")
+                pin = unpinned(whole, toolchain_lock=self.resolver.toolchain_lock(whole), base_lock="")
             plan = self._planned(recipe, variant, pin)
             write_rendered(plan, out)
         self.reporter.note(f"{plan.name}: {out / 'Dockerfile'}")
@@ -91,8 +86,9 @@ class Road(Onward):
         pin = self.resolver.resolve(effective(recipe, variant), known=known)
         if pin != known:
             store.write_artifact(out / "pin.json", pin)
+        compiler = pin.toolchain.origin if pin.toolchain else "from wheels, nothing is compiled"
         self.reporter.note(
-            f"{out.name}: base {pin.base.origin}; toolchain CUDA {recipe.toolchain.cuda}, {pin.toolchain.origin}"
+            f"{out.name}: base {pin.base.origin}; toolchain CUDA {recipe.toolchain.cuda}, {compiler}"
         )
         return pin
 
@@ -131,13 +127,11 @@ class Road(Onward):
         return self.settings.out / directory_name(recipe.name, variant)
 
     def _planned(self, recipe: Recipe, variant: str, pin: Pin) -> ImagePlan:
+        whole = effective(recipe, variant)
         places = Places(
             root=self.settings.root,
             out=self._out(recipe, variant),
-            source=self.resolver.sources.folder(pin.source),
-            toolchain=self.images.layout(
-                self.images.toolchain_name(recipe.toolchain.cuda, pin.toolchain), pin.toolchain
-            ),
-            base=self.images.layout("base", pin.base),
+            folders=self.resolver.contexts(whole, pin),
+            layouts=self.resolver.layouts(whole, pin),
         )
-        return make_plan(effective(recipe, variant), variant, pin, templates=self.templates, places=places)
+        return make_plan(whole, variant, pin, templates=self.templates, places=places)

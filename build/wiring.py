@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
 from build.pin.images import ImageStore
+from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
@@ -82,8 +83,12 @@ class Wiring:
             samples=root / "samples",
             reporter=self.reporter,
         )
+        packages = Packages(
+            recipes=root / "recipes", samples=root / "samples", cache=cache, reporter=self.reporter
+        )
         return Resolver(
             sources=sources,
+            packages=packages,
             images=self.images,
             toolchains=self.toolchains,
             patches=root / "patches",

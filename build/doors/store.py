@@ -32,6 +32,7 @@ __all__ = [
     "text_of",
     "to_data",
     "write_artifact",
+    "write_bytes",
     "write_lines",
     "write_text",
 ]
@@ -68,10 +69,15 @@ def sha256_file(path: Path) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees the old bytes or the new ones, never half. Mode 0644 whatever the umask."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old bytes or the new ones, never half. Mode 0644 whatever the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    with part.open("wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     part.chmod(0o644)

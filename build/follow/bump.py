@@ -2,7 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from build.doors import store
 from build.doors.effects import Reporter
@@ -23,7 +23,7 @@ from build.pin.sample import ensure_sample, is_sample
 from build.pin.source import Sources
 from build.recipe.check import facts_of
 from build.recipe.decode import read
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 from build.recipe.rules import recipe_problems, shared_problems
 
 __all__ = ["Bumper", "Drift", "Wish"]
@@ -80,11 +80,15 @@ class Bumper:
                 return self._along_git(recipe, recipe.source, wish)
             case SdistSource():
                 return self._along_archives(recipe, recipe.source, wish)
-            case PackagesSource():
+            case PackagesSource(packages=lock):
                 message = f"{recipe.name} is made of locked wheels"
+                stem = PurePosixPath(lock).stem
                 raise BadRequest(
-                    message, hint=f"renew recipes/{recipe.source.packages} with the tool that made it"
+                    message, hint=f"name the new version in {stem}.in; `nox -s pins -- {stem}` locks it"
                 )
+            case VendorSource(image=image):
+                message = f"{recipe.name} is its publisher's image {image}"
+                raise BadRequest(message, hint="write the new digest into source.image")
 
     def _along_git(self, recipe: Recipe, source: GitSource, wish: Wish) -> _Way | Nothing:
         mirrors = self.sources.mirrors

@@ -10,7 +10,7 @@ from build.doors.packageindex import IndexFile
 from build.doors.remote import RemoteRefs
 from build.follow.draft import version_of
 from build.follow.order import is_early, version_key
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, Watch
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource, Watch
 from build.recipe.refs import Commit, is_tag
 from build.recipe.words import quoted, shown
 
@@ -78,6 +78,8 @@ def unasked(recipe: Recipe) -> Nothing | None:
         return Nothing(
             recipe=recipe.name, reason=f"made of locked wheels: recipes/{recipe.source.packages} is renewed"
         )
+    if isinstance(recipe.source, VendorSource):
+        return Nothing(recipe=recipe.name, reason=f"its publisher's image, by digest: {recipe.source.image}")
     return None
 
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from build.errors import BadRequest
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, Source
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, Source, VendorSource
 from build.recipe.places import places
+from build.recipe.sources import commit_of
 
 __all__ = ["Mention", "edited", "literal_tags", "mentions", "pin_values"]
 
@@ -38,7 +39,7 @@ def pin_values(source: Source) -> dict[str, str]:
                 "source.commit": source.commit,
                 "source.version": source.version,
             }
-        case PackagesSource():
+        case PackagesSource() | VendorSource():
             return {"source.version": source.version}
 
 
@@ -82,8 +83,8 @@ def _words(source: Source) -> Iterator[str]:
     yield source.version.lstrip("v")
     if isinstance(source, SdistSource):
         yield source.sdist.partition("==")[2]
-    if not isinstance(source, PackagesSource):
-        yield from (source.commit[:digits] for digits in range(40, 6, -1))
+    if commit := commit_of(source):
+        yield from (commit[:digits] for digits in range(40, 6, -1))
 
 
 def literal_tags(recipe: Recipe) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ from build.follow.bumped import Move
 from build.follow.offer import Offer, body, read_pages
 from build.follow.state import State
 from build.follow.work import Outcome, Work
-from build.recipe.model import PackagesSource, Recipe
+from build.recipe.model import Recipe
+from build.recipe.sources import commit_of
 
 __all__ = ["Outbox"]
 
@@ -46,7 +47,7 @@ class Outbox:
         try:
             if (offer := self.state.offer(recipe.name)) is None:
                 return outcome
-            if isinstance(recipe.source, PackagesSource) or recipe.source.commit != offer.pinned:
+            if commit_of(recipe.source) != offer.pinned:
                 self.state.offered(offer, now)  # merged, or another pin by hand: there is nothing to review
                 return outcome
             request = self.door.open_or_update(offer.branch, offer.title, offer.body)

@@ -80,7 +80,7 @@ def build_image(
         (out / name).unlink(missing_ok=True)
     phases = Phases()
     begun = time.monotonic()
-    whole = BakeTarget(name=plan.target, context="", output=str(part))
+    whole = BakeTarget(name=plan.target, context="", output=str(part), compression=plan.compression)
     with narrated(reporter) as narrate:
 
         def see(event: BuildEvent) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from build.doors.gitobjects import Link
 from build.recipe.refs import Digest
 
-__all__ = ["PatchProof", "Pin", "PinnedImage", "PinnedSource"]
+__all__ = ["PatchProof", "Pin", "PinnedImage", "PinnedSource", "PinnedWheel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,23 @@ class PatchProof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedWheel:
+    """One wheel that is installed."""
+
+    name: str
+    version: str
+    file: str
+    sha256: str
+    layer: str
+    """The image's layer that it goes into; the pin's wheels are in that order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedSource:
-    """The source, proven: what it is, and the hash of exactly the files that are compiled."""
+    """The source, proven: what it is, and the hash of exactly the files that are compiled or installed.
+
+    What is taken as its publisher built it, wheels or an image, has no commit and no tree.
+    """
 
     url: str
     commit: str
@@ -33,6 +48,8 @@ class PinnedSource:
     patched_tree: str
     """Git tree id with all patches applied; names the export below the cache."""
     archive_sha256: str = ""
+    """Of the source archive, or of the lock that names the wheels."""
+    wheels: tuple[PinnedWheel, ...] = ()
     submodules: tuple[tuple[str, str], ...] = ()
     """Path and commit."""
     links: tuple[Link, ...] | None = None
@@ -62,5 +79,6 @@ class Pin:
     inputs: str
     """Hash of what the recipe and its locks asked for; a later run with the same need not ask the world again."""
     source: PinnedSource
-    toolchain: PinnedImage
+    toolchain: PinnedImage | None
+    """None where nothing is compiled."""
     base: PinnedImage

@@ -9,10 +9,11 @@ from pathlib import Path
 from build.doors import process, store
 from build.doors.effects import Reporter
 from build.errors import BadRequest, CommandFailed, Unreachable
-from build.pin.locks import read_debian_lock
+from build.pin.locks import locked_versions, read_debian_lock
 from build.pin.sample import SAMPLES_URL, sample_commit
+from build.pin.samplewheel import ensure_sample_wheel
 
-__all__ = ["Refresh", "cuda_requirement", "lock_text", "with_commit"]
+__all__ = ["Refresh", "as_of", "cuda_requirement", "lock_text", "package_lock_text", "with_commit"]
 
 _COMPONENTS = ("nvcc", "crt", "nvvm", "cudart", "cublas", "cccl")
 """Extras of cuda-toolkit. crt and nvvm must be named: nvcc's own requirement on them has no version."""
@@ -40,6 +41,30 @@ def lock_text(version: str, resolved: str) -> str:
     )
 
 
+def package_lock_text(asked: str, resolved: str) -> str:
+    """Write the lock of an `.in` file around what was resolved. Pure."""
+    stem = asked.removesuffix(".in")
+    return (
+        f"# Lock of {asked}: CPython 3.11 on Debian 12, x86_64, every file by its SHA-256.\n"
+        f"# Refresh: nox -s pins -- {stem}\n{resolved}"
+    )
+
+
+def as_of(name: str, text: str) -> tuple[str, ...]:
+    """Read the day out of an `.in` file and say what uv resolves for. Pure.
+
+    A server of last year is locked with the packages of its own time: newer majors of what it needs break it.
+
+    Raises:
+        BadRequest: the file names no day.
+    """
+    day = re.search(r"^# as of ([0-9]{4}-[0-9]{2}-[0-9]{2})$", text, re.MULTILINE)
+    if day is None:
+        message = f"{name} does not say which day's index it is locked by"
+        raise BadRequest(message, hint="add a line `# as of YYYY-MM-DD`")
+    return ("--exclude-newer", day[1], "--only-binary", ":all:", "--python-platform", "x86_64-manylinux_2_36")
+
+
 def with_commit(recipe: str, commit: str) -> str:
     """Replace the commit in a recipe's text and nothing else. Pure."""
     return re.sub(r"^(  commit: )[0-9a-f]{40}$", rf"\g<1>{commit}", recipe, count=1, flags=re.MULTILINE)
@@ -63,11 +88,15 @@ class Refresh:
             Unreachable: the package index or the registry did not answer.
         """
         toolchains = self.root / "recipes" / "toolchains"
-        known = [path.stem.removeprefix("cuda-") for path in sorted(toolchains.glob("cuda-*.txt"))]
+        cuda = [path.stem.removeprefix("cuda-") for path in sorted(toolchains.glob("cuda-*.txt"))]
+        packages = {path.stem: path for path in sorted((self.root / "recipes" / "packages").glob("*.in"))}
+        known = (*cuda, *packages, "python", "debian", "samples")
         changed: list[Path] = []
-        for name in names or (*known, "python", "debian", "samples"):
+        for name in names or known:
             if re.fullmatch(r"\d+\.\d+", name):
                 changed += self._write(toolchains / f"cuda-{name}.txt", self._cuda(name))
+            elif name in packages:
+                changed += self._write(packages[name].with_suffix(".txt"), self._packages(packages[name]))
             elif name == "python":
                 changed += self._write(self.root / "requirements.txt", self._python())
             elif name == "debian":
@@ -76,7 +105,7 @@ class Refresh:
                 changed += self._samples()
             else:
                 message = f"there is no lock called {name}"
-                raise BadRequest(message, hint=f"locks: {', '.join((*known, 'python', 'debian', 'samples'))}")
+                raise BadRequest(message, hint=f"locks: {', '.join(known)}")
         return [str(path.relative_to(self.root)) for path in changed]
 
     def _write(self, path: Path, text: str) -> list[Path]:
@@ -110,6 +139,16 @@ class Refresh:
         return lock_text(
             version, self._uv(cuda_requirement(version), "--python-platform", "x86_64-manylinux_2_28")
         )
+
+    def _packages(self, asked: Path) -> str:
+        """Lock what an `.in` file asks for, as the index was on the day that the file names."""
+        text = asked.read_text(encoding="utf-8")
+        made = [
+            ensure_sample_wheel(package, self.root / "samples", self.cache)
+            for package in locked_versions(text)
+        ]
+        options = [f"--find-links={wheel.parent}" for wheel in made if wheel]
+        return package_lock_text(asked.name, self._uv(asked, *options, *as_of(asked.name, text)))
 
     def _python(self) -> str:
         header = (

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import store
+from build.errors import WorkFailed
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
-from build.pin.model import Pin
+from build.pin.model import Pin, PinnedImage, PinnedSource
+from build.pin.packages import Packages
 from build.pin.source import Sources
-from build.recipe.model import Recipe
+from build.recipe.model import PackagesSource, Recipe, VendorSource
+from build.recipe.refs import Digest
 
 __all__ = ["Resolver"]
 
@@ -18,6 +21,7 @@ class Resolver:
     """Turns recipes into pins."""
 
     sources: Sources
+    packages: Packages
     images: ImageStore
     toolchains: Path
     patches: Path
@@ -25,21 +29,27 @@ class Resolver:
 
     def inputs(self, recipe: Recipe) -> str:
         """Hash what the recipe and the locks ask for."""
-        cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
         debian = read_debian_lock(self.toolchains)
-        return store.sha256_text(
-            store.canonical_json(
-                {
-                    "source": store.to_data(recipe.source),
-                    "patches": [
-                        [patch.file, store.sha256_file(self.patches / patch.file)] for patch in recipe.patches
-                    ],
-                    "toolchain": self.images.toolchain_lock(cuda, debian),
-                    "base images": self.images.debian_locks(debian, recipe.runtime.packages),
-                    "base": self.base_mode,
-                }
-            )
-        )
+        asked: dict[str, object] = {
+            "source": store.to_data(recipe.source),
+            "patches": [
+                [patch.file, store.sha256_file(self.patches / patch.file)] for patch in recipe.patches
+            ],
+            "base images": self.images.debian_locks(debian, recipe.runtime.packages),
+            "base": self.base_mode,
+        }
+        if lock := self.toolchain_lock(recipe):
+            asked["toolchain"] = lock
+        if isinstance(recipe.source, PackagesSource):
+            asked["packages"] = self.packages.inputs(recipe.source)
+        return store.sha256_text(store.canonical_json(asked))
+
+    def toolchain_lock(self, recipe: Recipe) -> str:
+        """Hash what the recipe's toolchain is made from; empty where nothing is compiled."""
+        if not recipe.family.compiles:
+            return ""
+        cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
+        return self.images.toolchain_lock(cuda, read_debian_lock(self.toolchains))
 
     def resolve(self, recipe: Recipe, *, known: Pin | None) -> Pin:
         """Prove a recipe's pin.
@@ -50,30 +60,96 @@ class Resolver:
         inputs = self.inputs(recipe)
         if known and known.inputs == inputs and self._still_there(recipe, known):
             return known
-        debian = read_debian_lock(self.toolchains)
-        source = self.sources.pin(recipe)
-        base = self.images.base(debian, recipe.runtime.packages, mode=self.base_mode)
-        cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
-        toolchain = self.images.toolchain(cuda, debian, mode=self.base_mode)
-        return Pin(recipe=recipe.name, inputs=inputs, source=source, toolchain=toolchain, base=base)
+        return Pin(
+            recipe=recipe.name,
+            inputs=inputs,
+            source=self._source(recipe),
+            base=self._base(recipe),
+            toolchain=self._toolchain(recipe),
+        )
 
     def prove(self, recipe: Recipe, pin: Pin) -> None:
         """Hold everything a build is about to read against its pin: a second at most, and only before real work.
 
+        Wheels have gigabytes and take some seconds.
+
         Raises:
             WorkFailed: something was changed after it was pinned; with both hashes.
         """
-        self.sources.prove(recipe, pin.source)
-        name = self.images.toolchain_name(recipe.toolchain.cuda, pin.toolchain)
-        self.images.prove(name, pin.toolchain)
+        match recipe.source:
+            case PackagesSource() as source:
+                self.packages.prove(source, pin.source)
+            case VendorSource():
+                return  # BuildKit takes the image by its digest
+            case _:
+                self.sources.prove(recipe, pin.source)
+        if pin.toolchain:
+            self.images.prove(self.images.toolchain_name(recipe.toolchain.cuda, pin.toolchain), pin.toolchain)
         self.images.prove("base", pin.base)
 
-    def _still_there(self, recipe: Recipe, known: Pin) -> bool:
-        return (
-            known.source.links is not None
-            and self.sources.folder(known.source).is_dir()
-            and self.images.holds(
-                self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain), known.toolchain
+    def contexts(self, recipe: Recipe, pin: Pin) -> tuple[tuple[str, Path], ...]:
+        """Return the folders that a build reads, by the names that the Dockerfile has for them."""
+        match recipe.source:
+            case PackagesSource():
+                return self.packages.folders(pin.source)
+            case VendorSource():
+                return ()
+            case _:
+                return (("source", self.sources.folder(pin.source)),)
+
+    def layouts(self, recipe: Recipe, pin: Pin) -> tuple[tuple[str, Path, Digest], ...]:
+        """Return the images that a build starts from, by the names that the Dockerfile has for them."""
+        found: list[tuple[str, Path, Digest]] = []
+        if pin.toolchain:
+            name = self.images.toolchain_name(recipe.toolchain.cuda, pin.toolchain)
+            found.append(("toolchain", self.images.layout(name, pin.toolchain), pin.toolchain.digest))
+        if not isinstance(recipe.source, VendorSource):
+            found.append(("base", self.images.layout("base", pin.base), pin.base.digest))
+        return tuple(found)
+
+    def _source(self, recipe: Recipe) -> PinnedSource:
+        match recipe.source:
+            case PackagesSource() as source:
+                return self.packages.pin(recipe, source)
+            case VendorSource():
+                return PinnedSource(url="", commit="", committed_at="", tree="", patched_tree="")
+            case _:
+                return self.sources.pin(recipe)
+
+    def _base(self, recipe: Recipe) -> PinnedImage:
+        if isinstance(recipe.source, VendorSource):
+            return self._vendors(recipe.name, recipe.source)
+        debian = read_debian_lock(self.toolchains)
+        return self.images.base(debian, recipe.runtime.packages, mode=self.base_mode)
+
+    def _toolchain(self, recipe: Recipe) -> PinnedImage | None:
+        if not recipe.family.compiles:
+            return None
+        cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
+        return self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.base_mode)
+
+    def _vendors(self, name: str, source: VendorSource) -> PinnedImage:
+        if not self.images.registry_has(source.image):
+            message = f"{name}: the registry answers and has no {source.image}"
+            raise WorkFailed(
+                message, hint="its publisher deleted it; name another release, or make the recipe of wheels"
             )
-            and self.images.holds("base", known.base)
+        return PinnedImage(
+            lock=store.sha256_text(source.image),
+            digest=Digest(source.image.partition("@")[2]),
+            origin=f"registry: {source.image}",
+            packages=(),
         )
+
+    def _still_there(self, recipe: Recipe, known: Pin) -> bool:
+        match recipe.source:
+            case VendorSource():
+                return True
+            case PackagesSource():
+                there = self.packages.there(known.source)
+            case _:
+                there = known.source.links is not None and self.sources.folder(known.source).is_dir()
+        if there and known.toolchain:
+            name = self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain)
+            there = self.images.holds(name, known.toolchain)
+        return there and self.images.holds("base", known.base)

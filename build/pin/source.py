@@ -15,7 +15,7 @@ from build.pin.exported import Exports, Module, served
 from build.pin.model import PatchProof, PinnedSource
 from build.pin.patches import apply_patch, prove_patches
 from build.pin.sample import ensure_sample, is_sample
-from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Patch, Recipe, SdistSource, VendorSource
 from build.recipe.refs import Commit
 from build.recipe.words import quoted, shown
 from build.recipe.words import url as url_findings
@@ -48,8 +48,8 @@ class Sources:
                 return self._from_git(recipe, recipe.source)
             case SdistSource():
                 return self._from_sdist(recipe, recipe.source)
-            case PackagesSource():
-                message = f"{recipe.name}: sources of kind `packages` have no tree to compile"
+            case PackagesSource() | VendorSource():
+                message = f"{recipe.name}: wheels and images have no tree to compile"
                 raise BadRequest(message)
 
     def tree(self, source: GitSource | SdistSource) -> tuple[Path, str]:
@@ -88,7 +88,7 @@ class Sources:
                 prove_archive(recipe.source, self.cache)
                 if known := self._known_archive(recipe.source):
                     wanted = self._prove_trees(recipe, pinned, *known[:2])
-            case PackagesSource():
+            case PackagesSource() | VendorSource():
                 return
         self.exports.prove(pinned, wanted)
 

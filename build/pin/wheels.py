@@ -1,16 +1,25 @@
-"""NVIDIA's CUDA wheels: fetched on the host by hash, never inside a build."""
+"""Wheels of a lock: fetched on the host by hash, never inside a build."""
 
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from build.doors import process, store
 from build.doors.effects import Reporter
 from build.errors import CommandFailed, IngotError, Unreachable, WorkFailed
-from build.pin.locks import CudaLock
+from build.pin.locks import CudaLock, WheelLock
 
-__all__ = ["Pip", "cuda_header", "download_command", "fetch_wheels"]
+__all__ = [
+    "Pip",
+    "cuda_header",
+    "cuda_target",
+    "download",
+    "download_command",
+    "fetch_wheels",
+    "package_name",
+    "proven",
+]
 
 _GLIBC = (28, 27, 17, 12, 5)
 """manylinux_2_N tags that NVIDIA's wheels carry; pip matches each exactly."""
@@ -34,26 +43,45 @@ def fetch_wheels(
         return _proven(lock, folder)
     with (
         store.locked(folder.with_name(f"{folder.name}.lock")),
-        reporter.step(f"CUDA {lock.version} wheels, {machine}"),
+        reporter.step(f"{lock.title} wheels, {machine}"),
     ):
         if folder.is_dir():
             return _proven(lock, folder)
         part = folder.with_name(f".{folder.name}.part")
         part.mkdir(parents=True, exist_ok=True)
-        try:
-            pip(download_command(lock, machine, part))
-        except CommandFailed as error:
-            raise _refusal(lock, error) from error
+        download(lock, part, cuda_target(machine), pip=pip)
         store.replace_dir(part, folder)
     return folder
 
 
-def _proven(lock: CudaLock, folder: Path) -> Path:
-    """Hold wheels of an earlier download against the lock: each is there, with its bytes, and nothing else is."""
+def download(lock: WheelLock, folder: Path, options: Iterable[str], *, pip: Pip = process.run) -> None:
+    """Download a lock's wheels into a folder; what is there already is not fetched again. `options` say for what machine.
+
+    Raises:
+        Unreachable: the package index did not answer.
+        WorkFailed: a wheel's bytes are not those of the lock.
+    """
+    try:
+        pip(download_command(lock, folder, options))
+    except CommandFailed as error:
+        raise _refusal(lock, error) from error
+
+
+def _proven(lock: WheelLock, folder: Path) -> Path:
+    proven(lock, folder, sorted(folder.iterdir()))
+    return folder
+
+
+def proven(lock: WheelLock, folder: Path, files: Iterable[Path]) -> None:
+    """Hold the wheels below a folder against their lock: each is there, with its bytes, and nothing else is.
+
+    Raises:
+        WorkFailed: with both hashes.
+    """
     hint = f"delete {folder}; the wheels are then fetched again"
     wanted, found = dict(lock.hashes), set()
-    for path in sorted(folder.iterdir()):
-        name = path.name.partition("-")[0].replace("_", "-").lower()
+    for path in files:
+        name = package_name(path)
         digest = store.sha256_file(path) if path.is_file() else "none, it is no file"
         if digest not in wanted.get(name, ()):
             named = " or ".join(wanted.get(name, ())) or "no such wheel"
@@ -63,13 +91,22 @@ def _proven(lock: CudaLock, folder: Path) -> Path:
     if missing := sorted(set(wanted) - found):
         message = f"{folder} lacks wheels that {lock.path.name} names: {', '.join(missing)}"
         raise WorkFailed(message, hint=hint)
-    return folder
 
 
-def download_command(lock: CudaLock, machine: str, folder: Path) -> tuple[str, ...]:
-    """Write the pip call: exactly the lock's files, for Linux on `machine`, nothing built, nothing resolved. Pure."""
+def package_name(wheel: Path) -> str:
+    """Return the normalised name of the package in a wheel file. Pure."""
+    return wheel.name.partition("-")[0].replace("_", "-").replace(".", "-").lower()
+
+
+def cuda_target(machine: str) -> tuple[str, ...]:
+    """Say for what NVIDIA's toolchain wheels are chosen: any Python, Linux on `machine`. Pure."""
     platforms = [f"--platform=manylinux_2_{minor}_{machine}" for minor in _GLIBC]
     platforms += [f"--platform=manylinux{name}_{machine}" for name in ("2014", "2010", "1")]
+    return ("--implementation=py", "--python-version=3.11", "--platform=any", *platforms)
+
+
+def download_command(lock: WheelLock, folder: Path, options: Iterable[str]) -> tuple[str, ...]:
+    """Write the pip call: exactly the lock's files, nothing built, nothing resolved. Pure."""
     return (
         *(
             sys.executable,
@@ -81,20 +118,20 @@ def download_command(lock: CudaLock, machine: str, folder: Path) -> tuple[str, .
             "--no-deps",
             "--only-binary=:all:",
         ),
-        *("--implementation=py", "--python-version=3.11", "--platform=any", *platforms),
+        *options,
         *("--requirement", str(lock.path), "--dest", str(folder)),
     )
 
 
-def _refusal(lock: CudaLock, error: CommandFailed) -> IngotError:
+def _refusal(lock: WheelLock, error: CommandFailed) -> IngotError:
     words = error.output.strip()
     if "DO NOT MATCH THE HASHES" in words:
         return WorkFailed(
-            f"a wheel of CUDA {lock.version} is not the one that {lock.path.name} names:\n{words}",
+            f"a wheel of {lock.title} is not the one that {lock.path.name} names:\n{words}",
             hint="the index serves other bytes: find out why before `nox -s pins`",
         )
     return Unreachable(
-        f"the wheels of CUDA {lock.version} could not be downloaded:\n{words}",
+        f"the wheels of {lock.title} could not be downloaded:\n{words}",
         hint="pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf) say where they come from",
     )
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 
 from build.pin.model import Pin
+from build.plan.model import compression
 from build.recipe.model import Recipe
 
 __all__ = ["FORMAT", "fingerprint", "inputs"]
@@ -22,6 +23,7 @@ def inputs(
     path, user, environment, the engine's version and smoke expectations are not here.
     """
     source = pin.source
+    wheels = {"wheels": [[wheel.file, wheel.sha256] for wheel in source.wheels]} if source.wheels else {}
     return {
         "format": FORMAT,
         "files": dict(sorted(files.items())),
@@ -31,15 +33,17 @@ def inputs(
             "tree": source.tree,
             "archive": source.archive_sha256,
             "submodules": [list(pair) for pair in source.submodules],
+            **wheels,
         },
         "patches": [[proof.file, proof.sha256] for proof in source.patches],
-        "toolchain": pin.toolchain.lock,
+        "toolchain": pin.toolchain.lock if pin.toolchain else "",
         "base": [pin.base.lock, str(pin.base.digest)],
         "cmake": [[option.name, option.value] for option in recipe.cmake],
         "steps": [
             [step.name, [[option.name, option.value] for option in step.cmake]] for step in recipe.steps
         ],
         "variant": variant,
+        **({} if compression(recipe) == "gzip" else {"compression": compression(recipe)}),
     }
 
 

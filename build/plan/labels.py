@@ -1,7 +1,7 @@
 """The labels of an image. Pure."""
 
 from build.pin.model import Pin
-from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 
 __all__ = ["labels"]
 
@@ -45,7 +45,9 @@ def _source_url(recipe: Recipe) -> str:
     match recipe.source:
         case GitSource(repo=repo):
             return repo.removesuffix(".git")
-        case SdistSource(upstream=upstream):
+        case (
+            SdistSource(upstream=upstream)
+            | PackagesSource(upstream=upstream)
+            | VendorSource(upstream=upstream)
+        ):
             return upstream.removesuffix(".git")
-        case PackagesSource():
-            return ""

@@ -1,11 +1,12 @@
 """The plan: everything a build, a smoke test and a push need to know. Once it exists nobody reads the recipe again."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from build.pin.model import Pin
 from build.recipe.model import Recipe
 
-__all__ = ["ImagePlan", "directory_name"]
+__all__ = ["ImagePlan", "compression", "directory_name"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +33,22 @@ class ImagePlan:
         return directory_name(self.recipe.name, self.variant)
 
     @property
+    def compression(self) -> Literal["gzip", "zstd"]:
+        """How its layers are compressed."""
+        return compression(self.recipe)
+
+    @property
     def target(self) -> str:
         """Name of the bake target, which may hold no `+`."""
         return self.name.replace("+", "_")
+
+
+def compression(recipe: Recipe) -> Literal["gzip", "zstd"]:
+    """Say how an image's layers are compressed: gzip, which everybody reads, or zstd where layers have gigabytes.
+
+    zstd is read by docker since 23.0, by containerd since 1.5, by podman since 4.0.
+    """
+    return "gzip" if recipe.family.compiles else "zstd"
 
 
 def directory_name(recipe: str, variant: str) -> str:

@@ -1,6 +1,7 @@
 """Recipe and pin to plan: fills in, renders, fingerprints, names. Reads templates; writes nothing."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,12 +9,13 @@ from build.doors.bakefile import BakeTarget, bake_json
 from build.pin.model import Pin, PinnedImage, PinnedSource
 from build.plan.fingerprint import fingerprint, inputs
 from build.plan.labels import labels
-from build.plan.model import ImagePlan, directory_name
+from build.plan.model import ImagePlan, compression, directory_name
 from build.plan.render import render_context, render_dockerfile
-from build.recipe.model import CMakeOption, Origin, PackagesSource, Recipe, SmokeEndpoint, Step
+from build.recipe.model import CMakeOption, Origin, Recipe, SmokeEndpoint, Step
 from build.recipe.naming import immutable_tag, moving_tags
 from build.recipe.placeholders import fill
 from build.recipe.refs import Digest
+from build.recipe.sources import commit_of
 
 __all__ = ["Places", "filled", "make_plan", "unpinned"]
 
@@ -21,23 +23,29 @@ __all__ = ["Places", "filled", "make_plan", "unpinned"]
 def unpinned(recipe: Recipe, *, toolchain_lock: str, base_lock: str) -> Pin:
     """Return a pin that proves nothing, to render what depends on the tree alone. Its digests are zeros."""
     nothing = Digest("sha256:" + "0" * 64)
-    commit = "" if isinstance(recipe.source, PackagesSource) else str(recipe.source.commit)
-    source = PinnedSource(url="", commit=commit, committed_at="", tree="", patched_tree="")
-    image = PinnedImage(lock=toolchain_lock, digest=nothing, origin="not resolved", packages=())
-    return Pin(
-        recipe=recipe.name, inputs="", source=source, toolchain=image, base=replace(image, lock=base_lock)
-    )
+    source = PinnedSource(url="", commit=commit_of(recipe.source), committed_at="", tree="", patched_tree="")
+    base = PinnedImage(lock=base_lock, digest=nothing, origin="not resolved", packages=())
+    toolchain = replace(base, lock=toolchain_lock) if toolchain_lock else None
+    return Pin(recipe=recipe.name, inputs="", source=source, toolchain=toolchain, base=base)
 
 
 class Places:
     """Where the things that a bake file names lie, as text for the file: relative to the root wherever possible."""
 
-    def __init__(self, *, root: Path, out: Path, source: Path, toolchain: Path, base: Path) -> None:
+    def __init__(
+        self,
+        *,
+        root: Path,
+        out: Path,
+        folders: Iterable[tuple[str, Path]] = (),
+        layouts: Iterable[tuple[str, Path, Digest]] = (),
+    ) -> None:
         self._root = root
         self.out = self.text(out)
-        self.source = self.text(source)
-        self.toolchain = self.text(toolchain)
-        self.base = self.text(base)
+        self.contexts = (
+            *((name, f"oci-layout://{self.text(path)}@{digest}") for name, path, digest in layouts),
+            *((name, self.text(path)) for name, path in folders),
+        )
 
     def text(self, path: Path) -> str:
         """Write a path as bake, called from the root, reads it."""
@@ -83,8 +91,8 @@ def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places
     `places` are for the bake file alone; no path decides the fingerprint.
     """
     whole = filled(recipe)
-    files = {"Dockerfile": render_dockerfile(templates, whole, toolchain_lock=pin.toolchain.lock)}
-    files |= {f"context/{path}": text for path, text in render_context(templates).items()}
+    files = {"Dockerfile": render_dockerfile(templates, whole, pin)}
+    files |= {f"context/{path}": text for path, text in render_context(templates, whole, pin).items()}
     named = labels(whole, variant, pin)
     print_ = fingerprint(inputs(whole, variant, pin, files, named))
     named["ingot.fingerprint"] = print_
@@ -94,11 +102,8 @@ def make_plan(recipe: Recipe, variant: str, pin: Pin, *, templates: Path, places
         context=f"{places.out}/context",
         dockerfile="../Dockerfile",
         output=f"{places.out}/image",
-        contexts=(
-            ("toolchain", f"oci-layout://{places.toolchain}@{pin.toolchain.digest}"),
-            ("base", f"oci-layout://{places.base}@{pin.base.digest}"),
-            ("source", places.source),
-        ),
+        contexts=places.contexts,
+        compression=compression(whole),
         labels=tuple(sorted(named.items())),
     )
     files["docker-bake.json"] = bake_json(target)

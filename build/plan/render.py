@@ -4,12 +4,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors.templates import render
-from build.recipe.model import CMakeOption, GitSource, PackagesSource, Recipe, SdistSource
+from build.pin.model import Pin
+from build.pin.packages import LAYERS
+from build.recipe.model import CMakeOption, GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 
-__all__ = ["TemplateStep", "render_context", "render_dockerfile"]
+__all__ = ["SITE_PACKAGES", "TemplateStep", "render_context", "render_dockerfile"]
 
 _NVIDIA_ENV = (("NVIDIA_VISIBLE_DEVICES", "all"), ("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"))
 """What nvidia-container-toolkit looks for in an image that wants a GPU."""
+
+
+SITE_PACKAGES = "/opt/venv/lib/python3.11/site-packages"
+"""Where wheels are installed."""
+
+_LAYER_WORDS = {
+    "cuda": "CUDA's libraries and torch: four fifths of the bytes, the same in all recipes with the same torch.",
+    "dependencies": "What the application needs beside them.",
+    "application": "The application itself.",
+}
+
+_COMPILING = (
+    "scripts/probe.sh",
+    "scripts/check-configure.sh",
+    "scripts/compile.sh",
+    "scripts/collect.sh",
+    "probe/CMakeLists.txt",
+    "probe/kernel.cu",
+    "probe/main.cpp",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +81,9 @@ def _source_line(recipe: Recipe) -> str:
         case SdistSource(sdist=sdist, subdir=subdir):
             return f"{subdir} of the source archive {sdist}{patches},"
         case PackagesSource(packages=packages):
-            return f"the wheels of {packages},"
+            return f"the wheels of recipes/{packages},"
+        case VendorSource(image=image):
+            return image
 
 
 def _require(cuda: str) -> str:
@@ -70,13 +94,14 @@ def _require(cuda: str) -> str:
     return f"cuda>={cuda.partition('.')[0]}.0"
 
 
-def render_dockerfile(templates: Path, recipe: Recipe, *, toolchain_lock: str) -> str:
+def render_dockerfile(templates: Path, recipe: Recipe, pin: Pin) -> str:
     """Render the Dockerfile of a recipe whose variant is merged and whose placeholders are filled in."""
     env = (
         dict(_NVIDIA_ENV)
         | {"NVIDIA_REQUIRE_CUDA": _require(recipe.toolchain.cuda)}
         | dict(recipe.runtime.env)
     )
+    source = recipe.source
     return render(
         templates,
         f"{recipe.family.value}.Dockerfile.j2",
@@ -86,8 +111,12 @@ def render_dockerfile(templates: Path, recipe: Recipe, *, toolchain_lock: str) -
         architectures=recipe.toolchain.architectures,
         driver=recipe.toolchain.driver.value,
         link_fix=recipe.link_fix.value,
-        toolchain_lock=toolchain_lock,
+        toolchain_lock=pin.toolchain.lock if pin.toolchain else "",
         steps=_steps(recipe),
+        layers=LAYERS,
+        layer_words=_LAYER_WORDS,
+        vendor=source.image if isinstance(source, VendorSource) else "",
+        site_packages=source.site_packages if isinstance(source, VendorSource) else SITE_PACKAGES,
         app_dir="/app",
         env=tuple(env.items()),
         user=recipe.runtime.user,
@@ -99,15 +128,22 @@ def render_dockerfile(templates: Path, recipe: Recipe, *, toolchain_lock: str) -
     )
 
 
-def render_context(templates: Path) -> dict[str, str]:
+def render_context(templates: Path, recipe: Recipe, pin: Pin) -> dict[str, str]:
     """Return the files that the Dockerfile binds into its RUNs: path below the build context, and text."""
-    names = (
-        "scripts/probe.sh",
-        "scripts/check-configure.sh",
-        "scripts/compile.sh",
-        "scripts/collect.sh",
-        "probe/CMakeLists.txt",
-        "probe/kernel.cu",
-        "probe/main.cpp",
-    )
+    if recipe.family.compiles:
+        return _texts(templates, _COMPILING)
+    if isinstance(recipe.source, VendorSource):
+        return {}
+    return _texts(templates, ("scripts/install-wheels.sh",)) | {
+        f"requirements/{layer}.txt": _requirements(pin, layer) for layer in LAYERS
+    }
+
+
+def _texts(templates: Path, names: tuple[str, ...]) -> dict[str, str]:
     return {name: (templates / name).read_text(encoding="utf-8") for name in names}
+
+
+def _requirements(pin: Pin, layer: str) -> str:
+    """Write what pip installs in a layer: each wheel of the pin by the one hash that it has."""
+    wheels = (wheel for wheel in pin.source.wheels if wheel.layer == layer)
+    return "".join(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels)

@@ -13,7 +13,7 @@ from build.publish.history import History, history, repository_of
 from build.publish.model import Manifest, Registry
 from build.publish.published import PublishedImage, contents_of
 from build.publish.tags import move
-from build.recipe.model import PackagesSource, Recipe
+from build.recipe.model import PackagesSource, Recipe, VendorSource
 from build.recipe.naming import moving_tags
 from build.recipe.refs import Commit, Digest, ImageRef
 from build.settings import Namespace
@@ -131,7 +131,7 @@ def carry_out(rollback: Rollback, registry: Registry, reporter: Reporter) -> Rol
 def tags_of(recipe: Recipe, image: PublishedImage) -> tuple[str, ...]:
     """Return the moving tags that a push of this image would set today: `latest` and its own version's, no newer one's. Pure."""
     source = recipe.source
-    if isinstance(source, PackagesSource):
+    if isinstance(source, PackagesSource | VendorSource):
         then: Recipe = replace(recipe, source=replace(source, version=image.version))
     else:
         commit = Commit(image.commit) if image.commit else source.commit

@@ -50,7 +50,11 @@ def facts_of(root: Path) -> Facts:
     return Facts(
         locks={path.stem.removeprefix("cuda-"): _text(path) for path in locks if path.is_file()},
         patches=_files(root / "patches"),
-        package_locks=_files(root / "recipes"),
+        package_locks={
+            path.relative_to(root / "recipes").as_posix(): _text(path)
+            for path in sorted((root / "recipes" / "packages").glob("*.txt"))
+            if path.is_file() and not path.is_symlink()
+        },
     )
 
 

@@ -7,7 +7,7 @@ from build.recipe.architectures import architecture_findings
 from build.recipe.cmake import option_findings
 from build.recipe.effective import effective
 from build.recipe.identity import name_findings
-from build.recipe.model import Driver, Family, LinkFix, Recipe, Variant
+from build.recipe.model import Driver, GitSource, LinkFix, Recipe, SdistSource, Variant
 from build.recipe.words import Finding, names, path_findings, plain, quoted, repeated
 
 __all__ = ["compiling_findings"]
@@ -25,6 +25,9 @@ _TARGET = "A-Za-z0-9_.+-"
 def compiling_findings(recipe: Recipe, locks: Mapping[str, str]) -> Iterator[Finding]:
     """Find what is wrong with how the recipe is compiled. `locks` are the toolchain locks' texts by CUDA version."""
     toolchain = recipe.toolchain
+    if not isinstance(recipe.source, GitSource | SdistSource):
+        message = f"a {recipe.family} recipe is compiled from source"
+        yield Finding("source", message, "write family: python, or name a repo or an sdist")
     yield from _cuda(toolchain.cuda, locks)
     yield from architecture_findings("toolchain.architectures", toolchain.architectures, _release(recipe))
     yield from option_findings("cmake", recipe.cmake, recipe.source)
@@ -108,7 +111,7 @@ def _link_fault(recipe: Recipe) -> tuple[str, str] | None:
         message = f"'{recipe.link_fix}' has nothing to mend: the driver is not linked"
         return message, "write link_fix: none, or toolchain.driver: linked"
     loaded_late = any(o.name.endswith("_BACKEND_DL") and o.value == "ON" for o in recipe.cmake)
-    if linked and not fixed and not loaded_late and recipe.family is Family.LLAMA_CPP:
+    if linked and not fixed and not loaded_late:
         message = "is none, so no executable would link: the driver's library is not there when compiling"
         return message, f"write link_fix: {LinkFix.STUB_RPATH_LINK}, or toolchain.driver: none"
     return None

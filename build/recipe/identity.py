@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import PurePosixPath
 
 from build.recipe.effective import effective, variant_names
-from build.recipe.model import Family, GitSource, PackagesSource, Recipe, SdistSource, Watch
+from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource, Watch
 from build.recipe.naming import immutable_tag, looks_immutable, moving_tags
 from build.recipe.placeholders import placeholder_findings
 from build.recipe.refs import TAG_MAX, ImageRef, is_tag
@@ -31,6 +31,8 @@ SCHEDULES = ("daily", "weekly", "monthly")
 _NAME_HINT = "lower-case letters, digits and -, beginning with a letter or digit"
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+/-]*")
 _SDIST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9._+!-]*")
+_PACKAGE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_IMAGE = re.compile(r"[a-z0-9]+([._:/-]+[a-z0-9]+)*@sha256:[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -110,9 +112,20 @@ def _source(recipe: Recipe) -> Iterator[Finding]:
             yield from _sdist(source)
         case PackagesSource():
             yield from path_findings("source.packages", source.packages, absolute=False)
-            if recipe.family is not Family.PYTHON:
-                message = f"a {recipe.family} recipe cannot be made of packages"
-                yield Finding("source.packages", message, "write family: python, or name a repo or an sdist")
+            yield from url("source.upstream", source.upstream)
+            if not _PACKAGE.fullmatch(source.application):
+                hint = "its normalised name, for example vllm"
+                yield Finding("source.application", f"{quoted(source.application)} is not a package", hint)
+        case VendorSource():
+            yield from path_findings("source.site_packages", source.site_packages, absolute=True)
+            yield from url("source.upstream", source.upstream)
+            yield from _by_digest(source.image)
+
+
+def _by_digest(image: str) -> Iterator[Finding]:
+    if not _IMAGE.fullmatch(image):
+        hint = "name@sha256:<64 hex digits>; `docker buildx imagetools inspect name:tag` prints the digest"
+        yield Finding("source.image", f"{quoted(image)} is not an image by its digest", hint)
 
 
 def _sdist(source: SdistSource) -> Iterator[Finding]:

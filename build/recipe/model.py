@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from build.recipe.origin import Origin
-from build.recipe.refs import Commit
+from build.recipe.sources import GitSource, PackagesSource, SdistSource, Source, VendorSource
 
 __all__ = [
     "CMakeOption",
@@ -34,6 +34,7 @@ __all__ = [
     "Step",
     "Toolchain",
     "Variant",
+    "VendorSource",
     "Watch",
 ]
 
@@ -42,7 +43,14 @@ class Family(StrEnum):
     """Which template in dockerfiles/ builds the recipe."""
 
     LLAMA_CPP = "llama-cpp"
+    """Compiled from source by CMake and nvcc."""
     PYTHON = "python"
+    """Installed from wheels that others compiled."""
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a toolchain takes part."""
+        return self is Family.LLAMA_CPP
 
 
 class Driver(StrEnum):
@@ -88,50 +96,6 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GitSource:
-    """A commit of a git repository."""
-
-    repo: str
-    """https URL of the repository."""
-    commit: Commit
-    version: str
-    """Upstream's own name of this state: a tag, or `b<number>`. Part of the image's tag."""
-    submodules: bool = False
-    parent: str = ""
-    """https URL of the project that this one is a fork of."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SdistSource:
-    """A source archive from the Python package index, locked by its hash."""
-
-    sdist: str
-    """`package==version`."""
-    sha256: str
-    subdir: str
-    """The folder inside the archive that holds the project."""
-    upstream: str
-    """https URL of the project whose code the archive carries."""
-    commit: Commit
-    """The upstream commit that the archive was made from."""
-    version: str
-    committed: str = ""
-    """Day of that commit, YYYY-MM-DD: the image's creation date. Without it the newest file's, which says little."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackagesSource:
-    """Published wheels, all named with their hashes in a lock file (family python)."""
-
-    packages: str
-    """Path of the lock file below recipes/."""
-    version: str
-
-
-Source = GitSource | SdistSource | PackagesSource
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """How upstream is followed: a branch's head, or tags that match a regular expression."""
 
@@ -152,9 +116,10 @@ class Toolchain:
     """The compiler and the GPUs it compiles for."""
 
     cuda: str
-    """CUDA version as `13.0`; names the lock recipes/toolchains/cuda-<version>.txt."""
+    """CUDA version as `13.0`; names the lock recipes/toolchains/cuda-<version>.txt. Family python: of the wheels."""
     architectures: tuple[str, ...]
-    """As CMAKE_CUDA_ARCHITECTURES takes them, explicit: `120a-real`."""
+    """As CMAKE_CUDA_ARCHITECTURES takes them, explicit: `120a-real`. Family python: the wheels must have code for these;
+    they may have it for more."""
     driver: Driver = Driver.LINKED
 
 

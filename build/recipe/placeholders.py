@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 
 from build.errors import BadRequest
-from build.recipe.model import PackagesSource, Recipe, Source
+from build.recipe.model import Recipe, Source
+from build.recipe.sources import commit_of
 from build.recipe.words import Finding, meant, names, quoted
 
 __all__ = ["PINNED", "RUN_TIME", "fill", "placeholder_findings", "values", "without"]
@@ -30,9 +31,9 @@ def values(source: Source) -> dict[str, str]:
     numbers = re.findall(r"[0-9]+", source.version)
     if len(numbers) == 1:
         found["build"] = numbers[0]
-    if not isinstance(source, PackagesSource):
-        found["commit"] = str(source.commit)
-        found |= {f"commit{digits}": source.commit[:digits] for digits in range(7, 13)}
+    if commit := commit_of(source):
+        found["commit"] = commit
+        found |= {f"commit{digits}": commit[:digits] for digits in range(7, 13)}
     return found
 
 
@@ -77,5 +78,8 @@ def placeholder_findings(
             what = f"version {quoted(source.version)} is no dotted number for '{{number}}'"
             hint = "write {version}, or the number itself"
         elif name in PINNED:
-            what, hint = f"'{{{name}}}' has no value: a package lock names no commit", "leave it out"
+            what, hint = (
+                f"'{{{name}}}' has no value: neither wheels nor an image name a commit",
+                "leave it out",
+            )
         yield Finding(key, what, hint or f"known here: {names(known)}")

@@ -7,24 +7,28 @@ from build.errors import Problem
 from build.recipe.compiling import compiling_findings
 from build.recipe.effective import variant_names
 from build.recipe.identity import identity_findings
-from build.recipe.model import PackagesSource, Recipe
+from build.recipe.model import Recipe
 from build.recipe.naming import moving_tags
 from build.recipe.patches import patch_findings
 from build.recipe.placeholders import placeholder_findings
+from build.recipe.python import python_findings
 from build.recipe.running import running_findings
-from build.recipe.words import Finding, meant, quoted, shown
+from build.recipe.words import Finding, quoted, shown
 
 __all__ = ["Facts", "recipe_problems", "shared_problems"]
 
 _LEANS_ON = {
-    "cmake": ("source",),
+    "cmake": ("source", "family"),
     "image.tags": ("source", "variants"),
     "link_fix": ("toolchain.driver", "family", "cmake"),
     "patches": ("name",),
     "serve": ("source",),
     "smoke": ("source", "family"),
     "source": ("family", "toolchain", "variants"),
-    "steps": ("source",),
+    "targets": ("family",),
+    "runtime": ("family",),
+    "steps": ("source", "family"),
+    "toolchain": ("family", "source"),
     "toolchain.architectures": ("toolchain.cuda",),
     "variants": ("source", "toolchain", "link_fix", "family", "cmake"),
     "watch": ("source",),
@@ -40,16 +44,19 @@ class Facts:
     """CUDA version -> text of recipes/toolchains/cuda-<version>.txt."""
     patches: Collection[str] = ()
     """Regular files below patches/, as paths from there."""
-    package_locks: Collection[str] = ()
-    """Regular files below recipes/, as paths from there."""
+    package_locks: Mapping[str, str] = field(default_factory=dict)
+    """Path below recipes/ -> text, of the locks in recipes/packages/."""
 
 
 def recipe_problems(recipe: Recipe, facts: Facts, *, unread: Sequence[str] = ()) -> tuple[Problem, ...]:
     """Judge one recipe alone. `unread` are key paths that could not be read and hold stand-ins."""
     findings = (
         *identity_findings(recipe),
-        *_package_lock(recipe, facts),
-        *compiling_findings(recipe, facts.locks),
+        *(
+            compiling_findings(recipe, facts.locks)
+            if recipe.family.compiles
+            else python_findings(recipe, facts.package_locks)
+        ),
         *running_findings(recipe),
         *patch_findings(recipe, facts.patches),
     )
@@ -81,14 +88,6 @@ def _hidden(key: str, unread: Sequence[str]) -> bool:
         if f"{key}.".startswith(f"{start}."):
             needed += others
     return any(_near(one, other) for one in needed for other in unread)
-
-
-def _package_lock(recipe: Recipe, facts: Facts) -> Iterator[Finding]:
-    source = recipe.source
-    if isinstance(source, PackagesSource) and source.packages not in facts.package_locks:
-        message = f"recipes/{shown(source.packages)} does not exist"
-        hint = meant(source.packages, facts.package_locks) or "put the lock file there"
-        yield Finding("source.packages", message, hint)
 
 
 def _names(recipes: Sequence[Recipe]) -> Iterator[Problem]:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from build.recipe.model import CMakeOption, GitSource, PackagesSource, SdistSource, Variant
+from build.recipe.model import CMakeOption, GitSource, PackagesSource, SdistSource, Variant, VendorSource
 from build.recipe.refs import Commit
 from build.recipe.tree import Entry, Items, Table, Text, Tree, child, kind
 from build.recipe.words import meant, names, nearest, quoted, shown
@@ -20,10 +20,16 @@ __all__ = ["EXAMPLES", "SOURCES", "Shaper"]
 
 T = TypeVar("T")
 
-SOURCES: dict[str, type] = {"repo": GitSource, "sdist": SdistSource, "packages": PackagesSource}
+SOURCES: dict[str, type] = {
+    "repo": GitSource,
+    "sdist": SdistSource,
+    "packages": PackagesSource,
+    "image": VendorSource,
+}
 """The key that says which kind a source is."""
 
 EXAMPLES = {
+    "application": "vllm",
     "architectures": "[120a-real]",
     "commit": "af6528e6df5d798f7f1363ec1141699be0f638e2",
     "cuda": "'13.0'",
@@ -41,7 +47,7 @@ EXAMPLES = {
     "runtime": "{entrypoint: [/app/llama-server]}",
     "sdist": "llama-cpp-python==0.3.16",
     "sha256": "<64 hex digits>",
-    "packages": "my-fork.txt",
+    "packages": "packages/vllm-0.21.0.txt",
     "smoke": "{version: 'version: {build} ({commit7})'}",
     "source": "{repo: https://..., commit: ..., version: ...}",
     "subdir": "vendor/llama.cpp",

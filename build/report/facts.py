@@ -76,7 +76,7 @@ class ImageFacts:
     toolchain: tuple[tuple[str, str], ...] | Missing
     """What the labels say it was built with and stands on."""
     pinned: tuple[tuple[str, str], ...] | Missing
-    """What only the pin knows of toolchain and base: locks, origins, Debian packages."""
+    """What only the pin knows of toolchain, base and wheels: locks, origins, versions."""
     flags: tuple[HelpFlag, ...] | Missing
     kernels: tuple[Kernels, ...] | Missing
     layers: tuple[Layer, ...] | Missing
@@ -188,9 +188,14 @@ def _labelled_patches(text: str) -> tuple[tuple[str, str], ...]:
 def _pinned(pin: Pin) -> tuple[tuple[str, str], ...]:
     facts: list[tuple[str, str]] = []
     for what, image in (("toolchain", pin.toolchain), ("base", pin.base)):
+        if image is None:
+            continue
         facts += [(f"{what} lock", image.lock[:_SHORT]), (f"{what} origin", image.origin)]
         packages = (re.split("=", package, maxsplit=1) for package in image.packages)
         facts += [(f"{what} package {name}", "".join(version)) for name, *version in packages]
+    facts += [
+        (f"wheel {wheel.name}", f"{wheel.version} {wheel.sha256[:_SHORT]}") for wheel in pin.source.wheels
+    ]
     return tuple(facts)
 
 

@@ -223,7 +223,7 @@ def _facts(plan: ImagePlan, built: BuiltImage) -> tuple[tuple[str, str], ...]:
         ("minimum driver", labels.get("ingot.driver.minimum", "")),
         ("platform", built.platform),
         ("base", plan.pin.base.origin),
-        ("toolchain", plan.pin.toolchain.origin),
+        ("toolchain", plan.pin.toolchain.origin if plan.pin.toolchain else "none: made of wheels"),
         ("fingerprint", built.fingerprint),
     )
     return tuple((name, value) for name, value in facts if value)

@@ -103,7 +103,9 @@ def _ccache(arguments: argparse.Namespace, settings: Settings, console: Console)
 
     wiring = Wiring(settings=settings, reporter=console)
     debian, carried = read_debian_lock(wiring.toolchains), []
-    for version in sorted({recipe.toolchain.cuda for recipe in check(settings.root)}):
+    for version in sorted(
+        {recipe.toolchain.cuda for recipe in check(settings.root) if recipe.family.compiles}
+    ):
         toolchain = wiring.images.found_toolchain(
             read_cuda_lock(wiring.toolchains, version), debian, mode=settings.base
         )

@@ -17,7 +17,7 @@ def add(verbs: Verbs) -> None:
         "locks",
         nargs="*",
         metavar="LOCK",
-        help="CUDA versions (13.0), `python`, `debian`, `samples`; none: all",
+        help="CUDA versions (13.0), files in recipes/packages (vllm-0.21.0), `python`, `debian`, `samples`; none: all",
     )
     new = verbs.add(
         "new",

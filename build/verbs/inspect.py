@@ -42,17 +42,14 @@ def _inspect(arguments: argparse.Namespace, settings: Settings, console: Console
 def _pinned(settings: Settings) -> dict[str, str]:
     """Name the recipes of the tree. One that cannot be read keeps nobody from looking at an image."""
     from build.recipe.check import check
-    from build.recipe.model import PackagesSource
+    from build.recipe.sources import commit_of
 
     names = {path.stem: "" for path in (settings.root / "recipes").glob("*.yaml")}
     try:
         recipes = check(settings.root)
     except IngotError:
         return names
-    sources = ((recipe.name, recipe.source) for recipe in recipes)
-    return names | {
-        name: str(source.commit) for name, source in sources if not isinstance(source, PackagesSource)
-    }
+    return names | {recipe.name: commit_of(recipe.source) for recipe in recipes}
 
 
 def _show(image: "Inspected", console: Reporter) -> None:

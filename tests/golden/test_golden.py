@@ -50,11 +50,14 @@ def rendered(recipe: Recipe, variant: str) -> dict[str, str]:
     whole = effective(recipe, variant)
     folder = f"out/{directory_name(recipe.name, variant)}"
     images = Path(".cache/ingot/images")
-    places = Places(
-        root=ROOT, out=Path(folder), source=Path(".cache/ingot/sources/0"),
-        toolchain=images / "toolchain" / "layout", base=images / "base" / "layout",
-    )  # fmt: skip
     pin = unpinned(whole, toolchain_lock=toolchain_lock(whole), base_lock="0" * 64)
+    places = Places(
+        root=ROOT, out=Path(folder), folders=(("source", Path(".cache/ingot/sources/0")),),
+        layouts=(
+            ("toolchain", images / "toolchain" / "layout", pin.base.digest),
+            ("base", images / "base" / "layout", pin.base.digest),
+        ),
+    )  # fmt: skip
     files = dict(make_plan(whole, variant, pin, templates=TEMPLATES, places=places).files)
     return {file: files[file] for file in NAMES}
 

@@ -110,6 +110,7 @@ def build_hostile(good: Checkout, settings: Settings, handle: EngineHandle, targ
         command, env={**os.environ, **dict(handle.environment)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert plan.pin.toolchain is not None
     images = Wiring(settings=settings, reporter=RecordingReporter()).images
     stub = images.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain)
     return Hostile(layout=target, plan=plan, built=built, stub=stub, handle=handle)

@@ -9,7 +9,7 @@ from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 __all__ = ["CHECK", "check"]
 
 _ALWAYS: Final = (
-    *(f"org.opencontainers.image.{name}" for name in ("source", "revision", "created", "version", "title")),
+    *(f"org.opencontainers.image.{name}" for name in ("source", "version", "title")),
     *(f"ingot.{name}" for name in ("fingerprint", "recipe", "cuda", "architectures")),
 )
 

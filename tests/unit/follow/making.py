@@ -61,7 +61,12 @@ def sdist_recipe(sdist: str = "some-package==1.9", **watch: Any) -> Recipe:
 
 
 def lock_recipe() -> Recipe:
-    return _recipe(PackagesSource(packages="wheels.txt", version="1"), "wheels")
+    return _recipe(
+        PackagesSource(
+            packages="wheels.txt", application="mini", upstream="https://git.example.org/mini", version="1"
+        ),
+        "wheels",
+    )
 
 
 def commit_files(

@@ -115,4 +115,8 @@ def test_tags_that_a_person_wrote_out(tmp_path: Path) -> None:
 
 
 def test_locked_wheels_have_a_version_alone() -> None:
-    assert pin_values(PackagesSource(packages="x.txt", version="1")) == {"source.version": "1"}
+    assert pin_values(
+        PackagesSource(
+            packages="x.txt", application="mini", upstream="https://git.example.org/mini", version="1"
+        )
+    ) == {"source.version": "1"}

@@ -10,7 +10,9 @@ from build.follow.candidates import Candidate, Nothing
 from build.follow.locks import base_verdict, cuda_verdict
 from build.pin.locks import CudaLock, DebianLock
 
-LOCK = CudaLock(version="13.0", path=Path("x"), sha256="", wheels=(("cuda-toolkit", "13.0.2"),))
+LOCK = CudaLock(
+    title="CUDA 13.0", version="13.0", path=Path("x"), sha256="", wheels=(("cuda-toolkit", "13.0.2"),)
+)
 BASE = DebianLock(
     suite="bookworm", image="debian:bookworm-slim", digest="sha256:" + "a" * 64, toolchain_packages=()
 )

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DEBIAN = DebianLock(
     suite="bookworm", image="debian:x", digest="sha256:" + "1" * 64, toolchain_packages=("g++",)
 )
-CUDA = CudaLock(version="13.0", path=Path("cuda-13.0.txt"), sha256="2" * 64, wheels=())
+CUDA = CudaLock(title="CUDA 13.0", version="13.0", path=Path("cuda-13.0.txt"), sha256="2" * 64, wheels=())
 
 
 def no_builder() -> Builder:

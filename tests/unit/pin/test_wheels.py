@@ -7,11 +7,12 @@ import pytest
 
 from build.errors import CommandFailed, Unreachable, WorkFailed
 from build.pin.locks import CudaLock
-from build.pin.wheels import cuda_header, download_command, fetch_wheels
+from build.pin.wheels import cuda_header, cuda_target, download_command, fetch_wheels
 from tests.fakes import RecordingReporter
 
 HASH = hashlib.sha256(b"wheel").hexdigest()
 LOCK = CudaLock(
+    title="CUDA 13.0",
     version="13.0",
     path=Path("/r/cuda-13.0.txt"),
     sha256="ab" * 32,
@@ -36,7 +37,7 @@ class FakePip:
 
 
 def test_pip_is_told_everything_that_decides_which_file_it_takes(tmp_path: Path) -> None:
-    command = download_command(LOCK, "aarch64", tmp_path)
+    command = download_command(LOCK, tmp_path, cuda_target("aarch64"))
     assert command[1:] == (
         *("-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:"),
         *("--implementation=py", "--python-version=3.11", "--platform=any"),

@@ -52,6 +52,10 @@ RECIPE = Recipe(
     ),
 )
 
+TOOLCHAIN = PinnedImage(
+    lock="5" * 64, digest=Digest(f"sha256:{'6' * 64}"), origin="registry: x", packages=("g++=12",)
+)
+
 PIN = Pin(
     recipe="mini",
     inputs="i",
@@ -60,14 +64,16 @@ PIN = Pin(
         tree="1" * 40, patched_tree="2" * 40, submodules=(("vendor/x", "3" * 40),),
         patches=(PatchProof(file="mini/0001-a.patch", sha256="4" * 64, verdict="clean", touches=("a.cpp",)),),
     ),
-    toolchain=PinnedImage(lock="5" * 64, digest=Digest(f"sha256:{'6' * 64}"), origin="registry: x", packages=("g++=12",)),
+    toolchain=TOOLCHAIN,
     base=PinnedImage(lock="7" * 64, digest=Digest(f"sha256:{'8' * 64}"), origin="registry: x", packages=("bash=5",)),
 )  # fmt: skip
 
 PLACES = Places(
     root=Path("/checkout"),
     out=Path("/checkout/out/mini"),
-    source=Path("/checkout/.cache/sources/2"),
-    toolchain=Path("/elsewhere/toolchain/layout"),
-    base=Path("/checkout/.cache/base/layout"),
+    folders=(("source", Path("/checkout/.cache/sources/2")),),
+    layouts=(
+        ("toolchain", Path("/elsewhere/toolchain/layout"), Digest(f"sha256:{'6' * 64}")),
+        ("base", Path("/checkout/.cache/base/layout"), Digest(f"sha256:{'8' * 64}")),
+    ),
 )

@@ -17,7 +17,7 @@ from build.plan.fingerprint import FORMAT, fingerprint, inputs
 from build.plan.plan import Places, make_plan
 from build.recipe.model import CMakeOption, Driver, LinkFix, Recipe, SmokeEndpoint, SmokeModel, Watch
 from build.recipe.refs import Commit, Digest
-from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES
+from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES, TOOLCHAIN
 
 ROOT = Path(__file__).parents[3]
 JSON = st.recursive(
@@ -89,7 +89,7 @@ CHANGED: dict[str, Callable[[], str]] = {
         )
     ),
     "no patch": lambda: plan(pin=replace(PIN, source=replace(PIN.source, patches=()))),
-    "toolchain lock": lambda: plan(pin=replace(PIN, toolchain=replace(PIN.toolchain, lock="f" * 64))),
+    "toolchain lock": lambda: plan(pin=replace(PIN, toolchain=replace(TOOLCHAIN, lock="f" * 64))),
     "base lock": lambda: plan(pin=replace(PIN, base=replace(PIN.base, lock="f" * 64))),
     "base digest": lambda: plan(
         pin=replace(PIN, base=replace(PIN.base, digest=Digest(f"sha256:{'f' * 64}")))
@@ -134,14 +134,14 @@ SAME: dict[str, Callable[[], str]] = {
     "notes": lambda: plan(replace(RECIPE, notes=("a note",))),
     "moving tags": lambda: plan(replace(RECIPE, image=replace(RECIPE.image, tags=("other",)))),
     "toolchain's digest": lambda: plan(
-        pin=replace(PIN, toolchain=replace(PIN.toolchain, digest=Digest(f"sha256:{'f' * 64}"), packages=()))
+        pin=replace(PIN, toolchain=replace(TOOLCHAIN, digest=Digest(f"sha256:{'f' * 64}"), packages=()))
     ),
     "base's origin and list": lambda: plan(pin=replace(PIN, base=replace(PIN.base, origin="other", packages=()))),
     "verdict of a patch": lambda: plan(
         pin=replace(PIN, source=replace(PIN.source, patches=(replace(PIN.source.patches[0], verdict="offset 3"),)))
     ),
     "paths": lambda: plan(
-        places=Places(root=Path("/r"), out=Path("/o"), source=Path("/s"), toolchain=Path("/t"), base=Path("/b"))
+        places=Places(root=Path("/r"), out=Path("/o"), folders=(("source", Path("/s")),))
     ),
 }  # fmt: skip
 

@@ -233,9 +233,7 @@ def test_what_is_no_input_changes_nothing_of_any_recipe(data: st.DataObject) -> 
     names = data.draw(st.lists(st.sampled_from(sorted(IS_NOTHING)), min_size=1, unique=True), label="changed")
     after = worlds(before, {name: data.draw(IS_NOTHING[name], label=name) for name in names})
     somewhere = Path("/") / data.draw(WORD, label="root")
-    places = Places(
-        root=somewhere, out=somewhere / "o", source=somewhere / "s", toolchain=Path("/t"), base=Path("/b")
-    )
+    places = Places(root=somewhere, out=somewhere / "o", folders=(("source", somewhere / "s"),))
     assert fingerprint(after, places) == fingerprint(before)
 
 

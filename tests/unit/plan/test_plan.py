@@ -65,7 +65,7 @@ def test_an_archive_names_the_project_it_carries() -> None:
 )
 def test_places_are_relative_to_the_root_where_they_can_be(path: str, text: str) -> None:
     root = Path("/r")
-    assert Places(root=root, out=root, source=root, toolchain=root, base=root).text(Path(path)) == text
+    assert Places(root=root, out=root).text(Path(path)) == text
 
 
 def test_everything_the_pin_knows_is_filled_in() -> None:
@@ -124,6 +124,7 @@ def test_bake_takes_the_targets_name(variant: str) -> None:
 
 def test_an_unpinned_plan_proves_nothing() -> None:
     pin = unpinned(RECIPE, toolchain_lock="t", base_lock="b")
+    assert pin.toolchain is not None
     assert pin.toolchain.digest == pin.base.digest == f"sha256:{'0' * 64}"
     assert (pin.toolchain.lock, pin.base.lock) == ("t", "b")
     assert pin.source.commit == RECIPE.source.commit  # type: ignore[union-attr]

@@ -10,13 +10,13 @@ import pytest
 from build.plan.plan import filled
 from build.plan.render import render_context, render_dockerfile
 from build.recipe.model import CMakeOption, Driver, Healthcheck, LinkFix, Recipe, Step
-from tests.unit.plan.plans import RECIPE, TEMPLATES
+from tests.unit.plan.plans import PIN, RECIPE, TEMPLATES
 
 HOSTILE = "a b'; rm -rf / #\"$(x)`y`|&>\\"
 
 
 def render(recipe: Recipe = RECIPE) -> str:
-    return render_dockerfile(TEMPLATES, filled(recipe), toolchain_lock="5" * 64)
+    return render_dockerfile(TEMPLATES, filled(recipe), PIN)
 
 
 def instructions(text: str) -> list[str]:
@@ -170,7 +170,7 @@ def test_the_health_check_is_the_recipes_or_none() -> None:
 
 
 def test_the_context_is_what_the_file_binds() -> None:
-    context = render_context(TEMPLATES)
+    context = render_context(TEMPLATES, RECIPE, PIN)
     text = "\n".join(instructions(render()))
     bound = set(re.findall(r"type=bind,source=([\w./-]+)", text))
     for source in bound:

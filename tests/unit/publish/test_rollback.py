@@ -136,7 +136,12 @@ def test_variants_go_back_on_their_own(registry: FakeRegistry, tmp_path: Path) -
 
 
 def test_packages_have_no_commit(registry: FakeRegistry, tmp_path: Path) -> None:
-    recipe = replace(RECIPE, source=PackagesSource(packages="x.txt", version="b9"))
+    recipe = replace(
+        RECIPE,
+        source=PackagesSource(
+            packages="x.txt", application="mini", upstream="https://git.example.org/mini", version="b9"
+        ),
+    )
     state = Upstream(number=9)
     labels = labels_of(state)
     del labels["org.opencontainers.image.revision"]

@@ -17,11 +17,11 @@ def lay_out(root: Path, *names: str, **texts: str) -> Path:
     """Put recipes of the test data, and others given as text, into a checkout that has what they need."""
     recipes = root / "recipes"
     (recipes / "toolchains").mkdir(parents=True, exist_ok=True)
-    (recipes / "locks").mkdir(exist_ok=True)
+    (recipes / "packages").mkdir(exist_ok=True)
     for version, nvcc in LOCKS.items():
         lock = recipes / "toolchains" / f"cuda-{version}.txt"
         lock.write_text(f"nvidia-cuda-nvcc=={nvcc} \\\n    --hash=sha256:00\n")
-    (recipes / "locks" / "wheels.txt").write_text("wheels==0.11.0\n")
+    (recipes / "packages" / "wheels.txt").write_text("wheels==0.11.0 \\\nnvidia-cuda-runtime==13.0.96 \\\n")
     if "good/minifork" in names:
         patch = root / "patches" / "minifork" / "0001-name.patch"
         patch.parent.mkdir(parents=True)

@@ -169,11 +169,11 @@ def test_a_variants_tag_beside_the_recipes_own(checkout: Checkout) -> None:
 
 def test_a_package_lock_must_be_there(checkout: Checkout) -> None:
     root = checkout("good/wheels")
-    (root / "recipes" / "locks" / "wheels.txt").unlink()
+    (root / "recipes" / "packages" / "wheels.txt").unlink()
     assert lines(root) == [
         (
-            "recipes/wheels.yaml:5  source.packages  recipes/locks/wheels.txt does not exist"
-            "  hint: put the lock file there"
+            "recipes/wheels.yaml:5  source.packages  recipes/packages/wheels.txt does not exist"
+            "  hint: `nox -s pins` writes it from the .in file beside it"
         )
     ]
 

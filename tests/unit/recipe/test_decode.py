@@ -139,7 +139,12 @@ def test_a_whole_recipe() -> None:
 
 def test_the_other_kinds_of_source() -> None:
     assert isinstance(one("archive").source, SdistSource)
-    assert one("wheels").source == PackagesSource(packages="locks/wheels.txt", version="0.11.0")
+    assert one("wheels").source == PackagesSource(
+        packages="packages/wheels.txt",
+        application="wheels",
+        upstream="https://git.example.org/wheels",
+        version="0.11.0",
+    )
 
 
 def test_shorter_spellings() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from build.plan.plan import unpinned
 from build.plan.render import render_dockerfile
 from build.recipe.decode import decode
 from build.recipe.model import Recipe
@@ -26,7 +27,7 @@ def linked(recipe: Recipe, *links: tuple[str, str]) -> Recipe:
 
 
 def dockerfile(recipe: Recipe) -> str:
-    return render_dockerfile(TEMPLATES, recipe, toolchain_lock="0" * 64)
+    return render_dockerfile(TEMPLATES, recipe, unpinned(recipe, toolchain_lock="0" * 64, base_lock=""))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ DOCUMENTS = [yaml.load(text, Loader=yaml.BaseLoader) for text in SOURCES]
 FACTS = Facts(
     locks={"13.0": "nvidia-cuda-nvcc==13.0.88 \\"},
     patches=("minifork/0001-name.patch",),
-    package_locks=("locks/wheels.txt",),
+    package_locks={"packages/wheels.txt": "wheels==0.11.0 \\\n"},
 )
 ATTACKS = (
     *(

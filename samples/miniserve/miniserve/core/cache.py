@@ -1,0 +1,6 @@
+class Group:
+    scales = True
+
+
+class Cache:
+    groups: tuple[Group, ...] = ()
