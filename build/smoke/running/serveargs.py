@@ -5,6 +5,7 @@ does not know is refused only when a model is loaded. So the names are asked for
 registry is held to a name that nobody gave.
 """
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,8 +53,6 @@ class Judged:
     """The promised command line; none where the recipe promises none."""
     flags: tuple[Line, ...]
     refused: tuple[Line, ...]
-    alone: tuple[Line, ...]
-    """Each flag of the promised command line by itself: to find the one that is to blame."""
     twins: tuple[tuple[str, str], ...]
     """Each registry, and why it does not have a name that nobody gave; empty where it takes that too."""
 
@@ -74,16 +73,12 @@ def judge(image: RunningImage) -> Judged:
         tuple(image.arguments(tuple(shlex.split(one))) for one in lines)
         for lines in (image.expect.flags, image.expect.refused)
     )
-    alone = groups(words)
-    answer = ask(
-        image, "lines", entrypoint=list(image.expect.entrypoint), lines=[*serve, *flags, *refused, *alone]
-    )
-    lines = iter(_lines((*serve, *flags, *refused, *alone), answer))
+    answer = ask(image, "lines", entrypoint=list(image.expect.entrypoint), lines=[*serve, *flags, *refused])
+    lines = iter(_lines((*serve, *flags, *refused), answer))
     return Judged(
         serve=tuple(next(lines) for _ in serve),
         flags=tuple(next(lines) for _ in flags),
         refused=tuple(next(lines) for _ in refused),
-        alone=tuple(next(lines) for _ in alone),
         twins=tuple((str(name), str(why)) for name, why in dict(answer.get("twins") or {}).items()),
     )
 
@@ -93,8 +88,7 @@ def check(judged: Judged, listed: tuple[HelpFlag, ...] = ()) -> Verdict:
     findings: list[str] = []
     for line in judged.serve:
         if line.refused:
-            culprits = [one for one in judged.alone if one.refused]
-            findings += (explained(one.words, one.refused, listed) for one in culprits or (line,))
+            findings += (explained(words, line.refused, listed) for words in _culprits(line))
     findings += (explained(line.words, line.refused, listed) for line in judged.flags if line.refused)
     findings += (
         f"`{shlex.join(line.words)}` should be refused and is accepted: neither parser nor registries look at it"
@@ -132,6 +126,17 @@ def registries(judged: Judged) -> Verdict:
             "registries": [name for name, why in judged.twins if why],
         },
     )
+
+
+def _culprits(line: Line) -> tuple[tuple[str, ...], ...]:
+    """Find the flags that the parser names in its refusal; the whole line where it names none of them."""
+    named = (words for words in groups(line.words) if words[0].startswith("-"))
+    found = (
+        words
+        for words in named
+        if re.search(rf"(?<![\w-]){re.escape(words[0].partition('=')[0])}(?![\w-])", line.refused)
+    )
+    return tuple(found) or (line.words,)
 
 
 def _lines(asked: tuple[tuple[str, ...], ...], answer: Mapping[str, Any]) -> Iterator[Line]:

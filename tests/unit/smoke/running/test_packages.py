@@ -275,5 +275,6 @@ def test_a_registry_that_takes_any_name_proves_nothing() -> None:
 def test_answers_of_another_shape_are_no_promises_kept() -> None:
     judged = serveargs.judge(image(answers={"lines": {"lines": [7], "twins": None}}))
     assert serveargs.check(judged).findings[0] == (
-        "the promised `--model /ingot/model/tiny.mini` is refused: the image gave no answer"
+        "the promised `--model /ingot/model/tiny.mini --attention-backend FLASHINFER --tool qwen3` is refused: "
+        "the image gave no answer"
     )
