@@ -1,5 +1,6 @@
 """Locked wheels as a source: fetched by hash, sorted into the image's layers, and proven again before each build."""
 
+import fnmatch
 import os
 import zipfile
 from collections.abc import Iterator
@@ -151,6 +152,7 @@ class Packages:
             found = ", ".join(wheel.version for wheel in application) or "none"
             message = f"{recipe.name}: {lock.path.name} locks {source.application} {found}, the recipe says {source.version}"
             raise WorkFailed(message, hint=f"nox -s pins -- {lock.path.stem}")
+        _has_what_is_left_out(source, folder)
         released = _newest(folder / "application" / application[0].file)
         return PinnedSource(
             url="",
@@ -161,6 +163,18 @@ class Packages:
             archive_sha256=pinned.archive_sha256,
             wheels=wheels,
         )
+
+
+def _has_what_is_left_out(source: PackagesSource, folder: Path) -> None:
+    """Refuse a pattern that no file of the wheels fits: upstream moved what it was about."""
+    patterns = [one.files for one in source.leave_out]
+    for wheel in sorted(folder.glob("*/*.whl")) if patterns else ():
+        with zipfile.ZipFile(wheel) as archive:
+            found = archive.namelist()
+        patterns = [pattern for pattern in patterns if not fnmatch.filter(found, pattern)]
+    if patterns:
+        message = f"no wheel has a file {' or '.join(patterns)} that could be left out"
+        raise WorkFailed(message, hint="correct source.leave_out")
 
 
 def _both(lock: WheelLock, installer: WheelLock) -> str:

@@ -132,10 +132,11 @@ def render_context(templates: Path, recipe: Recipe, pin: Pin) -> dict[str, str]:
     """Return the files that the Dockerfile binds into its RUNs: path below the build context, and text."""
     if recipe.family.compiles:
         return _texts(templates, _COMPILING)
-    if isinstance(recipe.source, VendorSource):
+    if not isinstance(recipe.source, PackagesSource):
         return {}
     return _texts(templates, ("scripts/install-wheels.sh",)) | {
-        f"requirements/{layer}.txt": _requirements(pin, layer) for layer in LAYERS
+        "left-out.txt": "".join(f"{one.files}\n" for one in recipe.source.leave_out),
+        **{f"requirements/{layer}.txt": _requirements(pin, layer) for layer in LAYERS},
     }
 
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from build.recipe.architectures import known_architectures
 from build.recipe.model import LinkFix, PackagesSource, Recipe, VendorSource
-from build.recipe.words import Finding, meant, names, quoted, repeated, shown
+from build.recipe.words import Finding, meant, names, prose, quoted, repeated, shown
 
 __all__ = ["python_findings"]
 
 _CUDA = re.compile(r"[0-9]{1,2}\.[0-9]{1,2}")
 _RUNTIME = re.compile(r"^nvidia-cuda-runtime(?:-cu[0-9]+)?==([0-9]+\.[0-9]+)\.", re.MULTILINE)
 """The wheel whose version is that of CUDA itself."""
+_PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9_.*?/-]*")
 _COMPILES = "nothing is compiled in family python"
 
 
@@ -25,9 +26,21 @@ def python_findings(recipe: Recipe, locks: Mapping[str, str]) -> Iterator[Findin
     yield from _architectures(recipe.toolchain.architectures, recipe.toolchain.cuda)
     if isinstance(source, PackagesSource):
         yield from _lock(recipe, source, locks)
+        yield from _left_out(source)
         if "python3" not in recipe.runtime.packages:
             message = "has no python3, which runs everything else"
             yield Finding("runtime.packages", message, "add python3")
+
+
+def _left_out(source: PackagesSource) -> Iterator[Finding]:
+    for index, one in enumerate(source.leave_out):
+        key = f"source.leave_out.{index}"
+        if not _PATTERN.fullmatch(one.files) or ".." in one.files:
+            hint = "letters, digits, _ - . / * and ?, for example flashinfer_cubin/cubins/*"
+            yield Finding(
+                f"{key}.files", f"{quoted(one.files)} is not a pattern of paths below site-packages", hint
+            )
+        yield from prose(f"{key}.why", one.why)
 
 
 def _meaningless(recipe: Recipe) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from build.recipe.refs import Commit
 
-__all__ = ["GitSource", "PackagesSource", "SdistSource", "Source", "VendorSource", "commit_of"]
+__all__ = ["GitSource", "LeftOut", "PackagesSource", "SdistSource", "Source", "VendorSource", "commit_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,16 @@ class SdistSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Files of the wheels that are not shipped."""
+
+    files: str
+    """Pattern of paths below site-packages; `*` stands for slashes too."""
+    why: str
+    """What proves that nothing in this image ever loads them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PackagesSource:
     """Published wheels, all named with their hashes in a lock file (family python)."""
 
@@ -51,6 +61,7 @@ class PackagesSource:
     """https URL of its project."""
     version: str
     """That package's version."""
+    leave_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
