@@ -77,6 +77,33 @@ def test_evidence_in_words(name: str, words: str) -> None:
     assert evidence(name, DETAILS[name]) == words
 
 
+@pytest.mark.parametrize(
+    ("name", "detail", "words"),
+    [
+        ("platform_plugin", {"general": [], "packages": 2}, "none among 2 packages; general plugins: none"),
+        (
+            "platform_plugin",
+            {"general": ["a: b = c:d"], "packages": 1},
+            "none among 1 package; general plugins: a: b = c:d",
+        ),
+        ("patches", {"patches": {"P1": "applied", "P8": "excluded"}}, "P1: applied; P8: excluded"),
+        ("patches", {"patches": {}}, "the recipe has none"),
+        ("registries", {"known": ["tool parser: qwen3"]}, "known: tool parser: qwen3"),
+        ("registries", {"known": []}, "the command line names nothing that the parser would not check"),
+        ("imports", {"imported": ["a", "a.b"]}, "2 modules: a, a.b"),
+        ("toolkit", {"torch": "2.11.0", "cuda": "13.0"}, "torch 2.11.0 is built with CUDA 13.0"),
+        ("toolkit", {"torch": "", "cuda": ""}, "no torch in the image"),
+        (
+            "bytecode",
+            {"compiled": 20474, "sources": 3},
+            "20,474 compiled files, each of its source; 3 sources compile",
+        ),
+    ],
+)
+def test_evidence_of_packages_in_words(name: str, detail: dict[str, Any], words: str) -> None:
+    assert evidence(name, detail) == words
+
+
 def test_a_check_without_words_shows_its_detail() -> None:
     assert evidence("tokens", {"answer": "x"}) == "answer: x"
     assert evidence("tokens", {"tokens": [12, 118]}) == "the right tokens, twice: 12, 118"
@@ -88,7 +115,10 @@ def test_long_evidence_is_cut() -> None:
     assert len(evidence("new", {"a": "x" * 1000})) == 400
 
 
-@given(name=st.sampled_from([*NAMES, "new"]), detail=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4))
+@given(
+    name=st.sampled_from([*sorted(EVERY), "new"]),
+    detail=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4),
+)
 def test_no_detail_breaks_the_page(name: str, detail: dict[str, Any]) -> None:
     assert len(evidence(name, detail)) <= 400
 

@@ -154,10 +154,10 @@ def test_byte_code_without_a_source_of_another_python_or_place(installed: Path, 
     py_compile.compile(
         str(installed),
         cfile=str(pyc),
-        dfile="/home/me/build/p/__init__.py",
+        dfile="/elsewhere/p/__init__.py",
         invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
     )
-    assert looked() == [f"{pyc} says that it comes from /home/me/build/p/__init__.py"]
+    assert looked() == [f"{pyc} says that it comes from /elsewhere/p/__init__.py"]
     pyc.write_bytes(whole[:16] + b"\0")
     (finding,) = looked()
     assert finding.startswith(f"{pyc} says that it comes from nowhere: ")
