@@ -24,6 +24,8 @@ ELF_MAGIC: Final = b"\x7fELF"
 MAX_ENTRIES: Final = 2_000_000
 
 _CHUNK: Final = 1 << 20
+_START: Final = 20
+"""An ELF file tells its kind and machine in so many bytes."""
 _MAX_EXTENSION: Final = 1 << 20
 _PATH_MAX: Final = 4096
 _WHITEOUT: Final = ".wh."
@@ -40,7 +42,7 @@ _EXTENSIONS: Final = frozenset(
 )
 
 Keep = Callable[[str, int, bytes], bool]
-"""Says of a regular file, by path, size and its first four bytes, whether its content is wanted."""
+"""Says of a regular file, by path, size and its first 20 bytes, whether its content is wanted."""
 
 
 @contextmanager
@@ -97,13 +99,14 @@ class _Store:
 
     def take(self, path: str, size: int, file: IO[bytes]) -> tuple[Path | None, bytes]:
         """Return where the file was copied to, or None, and its first four bytes."""
-        head = file.read(len(ELF_MAGIC))
-        if not self.keep(path, size, head):
+        start = file.read(_START)
+        head = start[: len(ELF_MAGIC)]
+        if not self.keep(path, size, start):
             return None, head
         self.count += 1
         target = self.folder / str(self.count)
         with target.open("wb") as sink:
-            sink.write(head)
+            sink.write(start)
             while chunk := file.read(_CHUNK):
                 sink.write(chunk)
         return target, head

@@ -230,6 +230,8 @@ class Smoke:
     """Exit status after SIGTERM."""
     imports: tuple[str, ...] = ()
     """Python modules that must import (family python)."""
+    no_server: str = ""
+    """Why the server cannot be started on a machine without a GPU (family python): its checks are skipped with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from build.recipe.model import Family, Healthcheck, Recipe, Runtime, Smoke, SmokeModel
 from build.recipe.placeholders import RUN_TIME, placeholder_findings, without
-from build.recipe.words import Finding, path_findings, plain, probe, quoted, repeated, within
+from build.recipe.words import Finding, path_findings, plain, probe, prose, quoted, repeated, within
 
 __all__ = ["env_findings", "running_findings"]
 
@@ -209,6 +209,23 @@ def _smoke(recipe: Recipe) -> Iterator[Finding]:
     yield from _between("smoke.sigterm_exit", smoke.sigterm_exit, 0, _EXIT_MAX)
     yield from _model(smoke)
     yield from _imports(recipe)
+    yield from _no_server(recipe)
+
+
+def _no_server(recipe: Recipe) -> Iterator[Finding]:
+    smoke = recipe.smoke
+    if not smoke.no_server:
+        return
+    yield from prose("smoke.no_server", smoke.no_server)
+    if recipe.family is not Family.PYTHON:
+        message = f"says why no server is started, but that of a {recipe.family} image runs on the CPU"
+        yield Finding("smoke.no_server", message, "leave it out")
+    started = (("smoke.args", bool(smoke.args)), ("smoke.endpoints", bool(smoke.endpoints)))
+    for key, there in (*started, ("smoke.model", smoke.model is not SmokeModel.NONE)):
+        if there:
+            yield Finding(
+                key, "is for a server that smoke.no_server says is not started", "leave out one of them"
+            )
 
 
 def _text(key: str, text: str, recipe: Recipe) -> Iterator[Finding]:

@@ -146,6 +146,35 @@ def _sigterm(seen: Detail) -> str:
     return f"ended with status {seen.text('exit')}"
 
 
+def _platform_plugin(seen: Detail) -> str:
+    general = "; ".join(seen.texts("general"))
+    return f"none among {_plural(seen.number('packages'), 'package', 'packages')}; general plugins: {general or 'none'}"
+
+
+def _patches(seen: Detail) -> str:
+    patches = seen.child("patches")
+    return "; ".join(f"{name}: {patches.text(name)}" for name in patches.names()) or "the recipe has none"
+
+
+def _registries(seen: Detail) -> str:
+    known = "; ".join(seen.texts("known"))
+    return f"known: {known}" if known else "the command line names nothing that the parser would not check"
+
+
+def _imports(seen: Detail) -> str:
+    names = seen.texts("imported")
+    return f"{_plural(len(names), 'module', 'modules')}: {', '.join(names)}"
+
+
+def _toolkit(seen: Detail) -> str:
+    torch = seen.text("torch")
+    return f"torch {torch} is built with CUDA {seen.text('cuda')}" if torch else "no torch in the image"
+
+
+def _bytecode(seen: Detail) -> str:
+    return f"{seen.number('compiled'):,} compiled files, each of its source; {seen.number('sources'):,} sources compile"
+
+
 _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "layout": _layout,
     "closure": _closure,
@@ -169,6 +198,12 @@ _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "help": _help,
     "resources": _resources,
     "sigterm": _sigterm,
+    "platform_plugin": _platform_plugin,
+    "patches": _patches,
+    "registries": _registries,
+    "imports": _imports,
+    "toolkit": _toolkit,
+    "bytecode": _bytecode,
 }
 
 

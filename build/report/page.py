@@ -27,7 +27,7 @@ from build.report.times import BuildTimes, PhaseRow, phase_rows
 from build.report.usage import Usage, usage
 from build.settings import Namespace
 from build.smoke.model import Outcome, SmokeReport
-from build.smoke.run import expectations_of
+from build.smoke.run import check_names, expectations_of
 
 __all__ = ["Artifacts", "Cache", "Changes", "Page", "Standing", "make_page"]
 
@@ -138,7 +138,7 @@ def make_page(artifacts: Artifacts) -> Page:
     report = artifacts.report if artifacts.report and artifacts.report.digest == built.digest else None
     receipt = artifacts.receipt if artifacts.receipt and artifacts.receipt.digest == built.digest else None
     expect = expectations_of(plan)
-    rows = check_rows(report, expect.required)
+    rows = check_rows(report, expect.required, check_names(expect.family))
     standing, sentence = _standing(report, rows)
     seen = {check.name: Detail.of(check.detail) for check in report.checks} if report else {}
     nothing = Detail.of(None)

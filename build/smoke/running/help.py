@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
+from typing import Final
 
 from build.smoke.clihelp import HelpFlag, find_flag, parse_help
 from build.smoke.model import Expectations
@@ -10,6 +11,9 @@ from build.smoke.running.image import RunningImage, tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["Read", "check"]
+
+_WHOLE: Final = "--help=all"
+"""vLLM's plain help names its sections alone, and this as the way to see the flags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +27,8 @@ class Read:
 def check(image: RunningImage) -> Read:
     """Run `<entrypoint> --help` and take it apart. Forks print it on stdout, some older ones on stderr."""
     result = image.run("--help")
+    if _WHOLE in result.stdout:
+        result = image.run(_WHOLE)
     if result.exit_code != 0:
         said = tail(result.stderr or result.stdout)
         return _unread(f"`--help` ended with status {result.exit_code}: {said}")

@@ -98,6 +98,7 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
     "recipe.smoke.refused": WORDS,
     "recipe.smoke.args": WORDS,
     "recipe.smoke.imports": WORDS,
+    "recipe.smoke.no_server": TEXT,
     "recipe.smoke.model": st.sampled_from(SmokeModel),
     "recipe.smoke.sigterm_exit": st.integers(0, 255),
     "recipe.smoke.endpoints": st.just(()),

@@ -40,6 +40,8 @@ __all__ = [
     "NAMES",
     "PLAN",
     "RECEIPT",
+    "RUNNING",
+    "STATIC",
     "artifacts",
     "page",
     "report",
@@ -48,7 +50,9 @@ __all__ = [
 AT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 COMMIT = Commit("633cd34fb6df72ad88a74e9320dad03ddd788fb1")
 FINGERPRINT = "5f0c1e7a2b9d" + "4" * 52
-NAMES = (*static.NAMES, *running.NAMES, running.GPU)
+STATIC = static.names_of(Family.LLAMA_CPP)
+RUNNING = running.names_of(Family.LLAMA_CPP)
+NAMES = (*STATIC, *RUNNING, running.GPU)
 
 
 def digest(letter: str) -> Digest:

@@ -13,9 +13,18 @@ from build.report.ledger import FileRow
 from build.report.page import Page, Standing
 from build.settings import Namespace
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.running import suite as running
-from build.smoke.static import suite as static
-from tests.unit.report.pages import BUILT, DETAILS, DIFFERENCE, NAMES, PLAN, RECEIPT, page, report
+from tests.unit.report.pages import (
+    BUILT,
+    DETAILS,
+    DIFFERENCE,
+    NAMES,
+    PLAN,
+    RECEIPT,
+    RUNNING,
+    STATIC,
+    page,
+    report,
+)
 
 PASSED = len(NAMES) - 1
 """All but the one on a GPU."""
@@ -36,9 +45,9 @@ UNHEALTHY = CheckResult(name="tokens", outcome=Outcome.SKIPPED, reason="the reci
             f"closure: failed, so it cannot be pushed (1 failed, {PASSED - 1} passed, 1 skipped)",
         ),
         (
-            report(without=(*running.NAMES, "gpu")),
+            report(without=(*RUNNING, "gpu")),
             Standing.INCOMPLETE,
-            f"{len(static.NAMES)} passed, {len(running.NAMES) + 1} not run; a push also needs {', '.join(running.NAMES)}",
+            f"{len(STATIC)} passed, {len(RUNNING) + 1} not run; a push also needs {', '.join(RUNNING)}",
         ),
         (report(UNHEALTHY), Standing.INCOMPLETE, f"{PASSED - 1} passed, 2 skipped; a push also needs tokens"),
         (None, Standing.UNTESTED, "no smoke test of this image has ended: it cannot be pushed"),
