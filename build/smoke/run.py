@@ -12,7 +12,7 @@ from build.errors import Unavailable, WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
-from build.recipe.model import Family
+from build.recipe.model import Family, Recipe
 from build.smoke.clihelp import ImageHelp
 from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.loaded import Loader
@@ -60,8 +60,21 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         args=recipe.smoke.args,
         sigterm_exit=recipe.smoke.sigterm_exit,
         imports=recipe.smoke.imports,
+        patches=_patches(recipe),
         no_server=recipe.smoke.no_server,
         required=tuple(name for name in check_names(recipe.family) if name not in (*without, running.GPU)),
+    )
+
+
+def _patches(recipe: Recipe) -> tuple[str, ...]:
+    """Name what the ledger in the image must tell of; what is compiled has its proof in the pin."""
+    if recipe.family.compiles:
+        return ()
+    sets = recipe.patch_sets
+    return (
+        *(patch.file for patch in recipe.patches),
+        *(patch.id for one in sets for patch in one.patches),
+        *(excluded.id for one in sets for excluded in one.exclude),
     )
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 RECIPE = "recipes/miniserve.yaml"
 TEMPLATE = "dockerfiles/python.Dockerfile.j2"
-HOOK = "FROM application AS patched\n"
+HOOK = "FROM patched AS runtime\n"
 SITE = "/opt/venv/lib/python3.11/site-packages"
 
 BREAK = f"""{HOOK}RUN <<EOF
@@ -81,6 +81,7 @@ def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left:
         "miniserve",
         "miniserve.core.scheduler",
         "miniserve.limits",
+        "miniserve.parsers",
     ]
     assert checks["tokens"]["detail"]["tokens"][:3] == [12, 118, 164]
     assert checks["sigterm"]["detail"] == {"exit": 0}
@@ -103,6 +104,7 @@ def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left:
         (
             "patches",
             (
+                "the patch M2 is not in the ledger",
                 "the patch P1 ended as 'half', expected is 'applied': one anchor of two",
                 f"{SITE}/miniserve/limits.py is not what the patch P1 made of it: it is ",
                 ", the ledger says 0123456789ab",

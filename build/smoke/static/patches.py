@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import posixpath
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -33,7 +34,7 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         )
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         return Verdict(findings=(f"{LEDGER} cannot be read: {type(error).__name__}: {error}",))
-    return Verdict(findings=findings, detail={"patches": outcomes})
+    return Verdict(findings=findings, detail={"patches": outcomes, "ledger": ledger})
 
 
 CHECK: Final = StaticCheck(
@@ -53,11 +54,12 @@ def _unexpected(patches: list[dict[str, Any]]) -> Iterator[str]:
 def _changed(image: StaticImage, ledger: dict[str, Any]) -> Iterator[str]:
     """Compare files by git's name of their bytes. A later patch may change a file again: the last one's word counts."""
     last = {str(change["path"]): (change, one) for one in ledger["patches"] for change in one["files"]}
-    for path, (change, one) in last.items():
-        entry = image.rootfs.resolve(f"{ledger['site']}/{path}")
+    for name, (change, one) in last.items():
+        path = posixpath.join(ledger["site"], name)  # what lies elsewhere is named whole
+        entry = image.rootfs.resolve(path)
         found = _blob(entry)
         if found != change["after"]:
-            where = printable(f"{ledger['site']}/{path}".lstrip("/"))
+            where = printable(path.lstrip("/"))
             yield (
                 f"{where} is not what the patch {one['id']} made of it: "
                 f"it is {found[:12] or 'not there'}, the ledger says {str(change['after'])[:12] or 'not there'}"

@@ -8,9 +8,7 @@ class BuildPlatform(CpuPlatform):
     """Answers what patches ask before they change a file."""
 
     _enum = PlatformEnum.CUDA
-    device_name = "cuda"
     device_type = "cuda"
-    dispatch_key = "CUDA"
 
     @classmethod
     def get_device_capability(cls, device_id: int = 0) -> DeviceCapability:  # noqa: ARG003  (vLLM's own signature)

@@ -188,7 +188,8 @@ def test_files_that_are_what_the_ledger_says(tmp_path: Path) -> None:
     }  # fmt: skip
     found = results(tmp_path, good, names=("patches",), patches=("P1", "P2", "P3"))["patches"]
     assert found.reason == ""
-    assert found.detail == {"patches": {"P1": "applied", "P2": "applied", "P3": "applied"}}
+    assert found.detail["patches"] == {"P1": "applied", "P2": "applied", "P3": "applied"}
+    assert found.detail["ledger"]["patches"][0]["files"][0]["path"] == "serve/a.py"
 
 
 def test_a_file_that_is_not_what_the_patch_made_of_it(tmp_path: Path) -> None:
