@@ -99,7 +99,10 @@ def test_a_diff_that_does_not_fit_the_wheel_is_refused_before_the_build(make: Ch
     make.edit(patch, '     if word == "null":', '     if word == "none":')
     ran = make.run("resolve", "miniserve")
     assert ran.code == 1
-    assert "miniserve/0001-parsers-blanks-around-null.patch needs fuzz: at miniserve/parsers.py:1" in ran.err
+    assert (
+        "miniserve/0001-parsers-blanks-around-null.patch conflicts with the source at miniserve/parsers.py:1"
+        in ran.err
+    )
     (make.root / patch).write_text(before)
 
 
