@@ -12,7 +12,7 @@ from build.errors import Unavailable, WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
-from build.recipe.model import Family
+from build.recipe.model import Family, Recipe
 from build.smoke.clihelp import ImageHelp
 from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.loaded import Loader
@@ -60,9 +60,20 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         args=recipe.smoke.args,
         sigterm_exit=recipe.smoke.sigterm_exit,
         imports=recipe.smoke.imports,
+        patches=_installed_patches(recipe) if recipe.family is Family.PYTHON else (),
         no_server=recipe.smoke.no_server,
         required=tuple(name for name in check_names(recipe.family) if name not in (*without, running.GPU)),
     )
+
+
+def _installed_patches(recipe: Recipe) -> tuple[str, ...]:
+    """Name the patches that the ledger must tell of, as the check `patches` names them."""
+    ids = (
+        f"{one.name} {name}"
+        for one in recipe.patch_sets
+        for name in (*(patch.id for patch in one.patches), *(each.id for each in one.exclude))
+    )
+    return (*(patch.file for patch in recipe.patches), *ids)
 
 
 def check_names(family: Family) -> tuple[str, ...]:
