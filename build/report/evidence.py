@@ -145,11 +145,6 @@ def _platform_plugin(seen: Detail) -> str:
     return f"none among {_plural(seen.number('packages'), 'package', 'packages')}; general plugins: {general or 'none'}"
 
 
-def _patches(seen: Detail) -> str:
-    patches = seen.child("patches")
-    return "; ".join(f"{name}: {patches.text(name)}" for name in patches.names()) or "the recipe has none"
-
-
 def _registries(seen: Detail) -> str:
     known = "; ".join(seen.texts("known"))
     return f"known: {known}" if known else "the command line names nothing that the parser would not check"
@@ -192,7 +187,6 @@ _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "resources": _resources,
     "sigterm": _sigterm,
     "platform_plugin": _platform_plugin,
-    "patches": _patches,
     "registries": _registries,
     "imports": _imports,
     "toolkit": _toolkit,

@@ -60,22 +60,20 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         args=recipe.smoke.args,
         sigterm_exit=recipe.smoke.sigterm_exit,
         imports=recipe.smoke.imports,
-        patches=_patches(recipe),
+        patches=_installed_patches(recipe) if recipe.family is Family.PYTHON else (),
         no_server=recipe.smoke.no_server,
         required=tuple(name for name in check_names(recipe.family) if name not in (*without, running.GPU)),
     )
 
 
-def _patches(recipe: Recipe) -> tuple[str, ...]:
-    """Name what the ledger in the image must tell of; what is compiled has its proof in the pin."""
-    if recipe.family.compiles:
-        return ()
-    sets = recipe.patch_sets
-    return (
-        *(patch.file for patch in recipe.patches),
-        *(patch.id for one in sets for patch in one.patches),
-        *(excluded.id for one in sets for excluded in one.exclude),
+def _installed_patches(recipe: Recipe) -> tuple[str, ...]:
+    """Name the patches that the ledger must tell of, as the check `patches` names them."""
+    ids = (
+        f"{one.name} {name}"
+        for one in recipe.patch_sets
+        for name in (*(patch.id for patch in one.patches), *(each.id for each in one.exclude))
     )
+    return (*(patch.file for patch in recipe.patches), *ids)
 
 
 def check_names(family: Family) -> tuple[str, ...]:

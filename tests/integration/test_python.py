@@ -36,7 +36,7 @@ printf '__version__ = "2.9"\\nclass version:\\n    cuda = "12.9"\\n' > torch.py
 python3 -c 'import pathlib; libm = pathlib.Path("/lib/x86_64-linux-gnu/libm.so.6").read_bytes(); pathlib.Path("miniserve/_ext.so").write_bytes(libm.replace(bytes(1) + b"libc.so.6", bytes(1) + b"libx.so.6"))'
 # A ledger that says what is not so.
 mkdir -p /opt/ingot
-printf '{{"format": 1, "site": "{SITE}", "sets": [], "patches": [{{"id": "P1", "outcome": "half", "expected": "applied", "as_expected": false, "reason": "one anchor of two", "files": [{{"path": "miniserve/limits.py", "before": "", "after": "0123456789abcdef"}}]}}]}}' > /opt/ingot/ledger.json
+printf '{{"format": 1, "site": "{SITE}", "sets": [], "patches": [{{"id": "P1", "set": "genesis", "outcome": "half", "expected": "applied", "as_expected": false, "reason": "one anchor of two", "files": [{{"path": "miniserve/limits.py", "before": "", "after": "0123456789abcdef"}}]}}]}}' > /opt/ingot/ledger.json
 EOF
 """
 
@@ -104,9 +104,9 @@ def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left:
         (
             "patches",
             (
-                "the patch M2 is not in the ledger",
-                "the patch P1 ended as 'half', expected is 'applied': one anchor of two",
-                f"{SITE}/miniserve/limits.py is not what the patch P1 made of it: it is ",
+                "the patch minipatches M2 is not in the ledger",
+                "the patch genesis P1 ended as 'half', expected is 'applied': one anchor of two",
+                f"{SITE}/miniserve/limits.py is not what the patch genesis P1 made of it: it is ",
                 ", the ledger says 0123456789ab",
             ),
         ),

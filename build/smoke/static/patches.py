@@ -21,20 +21,20 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
     entry = image.rootfs.resolve(LEDGER)
     if entry is None or entry.content is None:
         missing = f"{LEDGER} is not in the image, the recipe has {len(expect.patches)} patches"
-        return Verdict(findings=(missing,) if expect.patches else (), detail={"patches": {}})
+        return Verdict(findings=(missing,) if expect.patches else ())
     try:
         ledger = json.loads(entry.read_text())
         if ledger["format"] != _FORMAT:
             return Verdict(findings=(f"{LEDGER} is of format {ledger['format']}, this reads {_FORMAT}",))
-        outcomes = {str(one["id"]): str(one["outcome"]) for one in ledger["patches"]}
+        told = {_name(one) for one in ledger["patches"]}
         findings = (
-            *(f"the patch {name} is not in the ledger" for name in expect.patches if name not in outcomes),
+            *(f"the patch {name} is not in the ledger" for name in expect.patches if name not in told),
             *_unexpected(ledger["patches"]),
             *_changed(image, ledger),
         )
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         return Verdict(findings=(f"{LEDGER} cannot be read: {type(error).__name__}: {error}",))
-    return Verdict(findings=findings, detail={"patches": outcomes, "ledger": ledger})
+    return Verdict(findings=findings, detail={"ledger": ledger})
 
 
 CHECK: Final = StaticCheck(
@@ -44,11 +44,16 @@ CHECK: Final = StaticCheck(
 )
 
 
+def _name(patch: dict[str, Any]) -> str:
+    """A diff goes by its file, a patch of a set by the set's name and its own."""
+    return f"{patch['set']} {patch['id']}".strip()
+
+
 def _unexpected(patches: list[dict[str, Any]]) -> Iterator[str]:
     for one in patches:
         if one["as_expected"] is not True:
             reason = f": {one['reason']}" if one["reason"] else ""
-            yield f"the patch {one['id']} ended as '{one['outcome']}', expected is '{one['expected']}'{reason}"
+            yield f"the patch {_name(one)} ended as '{one['outcome']}', expected is '{one['expected']}'{reason}"
 
 
 def _changed(image: StaticImage, ledger: dict[str, Any]) -> Iterator[str]:
@@ -61,7 +66,7 @@ def _changed(image: StaticImage, ledger: dict[str, Any]) -> Iterator[str]:
         if found != change["after"]:
             where = printable(path.lstrip("/"))
             yield (
-                f"{where} is not what the patch {one['id']} made of it: "
+                f"{where} is not what the patch {_name(one)} made of it: "
                 f"it is {found[:12] or 'not there'}, the ledger says {str(change['after'])[:12] or 'not there'}"
             )
 

@@ -86,8 +86,6 @@ def test_evidence_in_words(name: str, words: str) -> None:
             {"general": ["a: b = c:d"], "packages": 1},
             "none among 1 package; general plugins: a: b = c:d",
         ),
-        ("patches", {"patches": {"P1": "applied", "P8": "excluded"}}, "P1: applied; P8: excluded"),
-        ("patches", {"patches": {}}, "the recipe has none"),
         ("registries", {"known": ["tool parser: qwen3"]}, "known: tool parser: qwen3"),
         ("registries", {"known": []}, "the command line names nothing that the parser would not check"),
         ("imports", {"imported": ["a", "a.b"]}, "2 modules: a, a.b"),

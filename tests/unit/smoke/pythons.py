@@ -44,6 +44,7 @@ def ledger(*patches: Mapping[str, Any], form: int = 1) -> Tree:
     whole = [
         {
             "id": "P1",
+            "set": "",
             "outcome": "applied",
             "expected": "applied",
             "as_expected": True,
