@@ -82,6 +82,12 @@ def _residue(seen: Detail) -> str:
     return f"no trace of the build host ({_plural(seen.number('host_words'), 'word', 'words')} looked for)"
 
 
+def _patches(seen: Detail) -> str:
+    outcomes = [one.text("outcome") for one in seen.child("ledger").children("patches")]
+    told = ", ".join(f"{outcomes.count(name)} {name}" for name in dict.fromkeys(outcomes))
+    return f"{_plural(len(outcomes), 'patch', 'patches')}, each as the recipe expects: {told}" if told else ""
+
+
 def _timestamps(seen: Detail) -> str:
     return f"no file younger than {seen.number('epoch')} in {len(seen.child('newest').names())} layers"
 
@@ -174,6 +180,7 @@ _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "user": _user,
     "links": _links,
     "residue": _residue,
+    "patches": _patches,
     "timestamps": _timestamps,
     "version": _version,
     "arguments": _arguments,
