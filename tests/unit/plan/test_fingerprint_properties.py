@@ -133,6 +133,8 @@ ELSEWHERE = {
     "recipe.runtime.packages": "the base's lock",
     "recipe.origin": "for messages",
     "pin.source.wheels": "of another family: test_python.py",
+    "recipe.patch_sets": "of another family: test_orders.py",
+    "pin.sets": "of another family: test_orders.py",
     "pin.source.patched_tree": "tree and patches give it",
 }
 """Fields that reach the fingerprint by another one, or are for people."""
