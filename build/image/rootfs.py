@@ -25,12 +25,14 @@ ELF_MAGIC: Final = b"\x7fELF"
 MAX_ENTRIES: Final = 2_000_000
 
 _CHUNK: Final = 1 << 20
+_START: Final = 20
+"""An ELF file tells its kind and machine in so many bytes."""
 _WHITEOUT: Final = ".wh."
 _OPAQUE: Final = ".wh..wh..opq"
 _CAPABILITY: Final = "SCHILY.xattr.security.capability"
 
 Keep = Callable[[str, int, bytes], bool]
-"""Says of a regular file, by path, size and its first four bytes, whether its content is wanted."""
+"""Says of a regular file, by path, size and its first 20 bytes, whether its content is wanted."""
 
 
 @contextmanager
@@ -64,13 +66,14 @@ class _Store:
 
     def take(self, path: str, size: int, file: IO[bytes]) -> tuple[Path | None, bytes]:
         """Return where the file was copied to, or None, and its first four bytes."""
-        head = file.read(len(ELF_MAGIC))
-        if not self.keep(path, size, head):
+        start = file.read(_START)
+        head = start[: len(ELF_MAGIC)]
+        if not self.keep(path, size, start):
             return None, head
         self.count += 1
         target = self.folder / str(self.count)
         with target.open("wb") as sink:
-            sink.write(head)
+            sink.write(start)
             while chunk := file.read(_CHUNK):
                 sink.write(chunk)
         return target, head

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from build.doors.gitobjects import Link
 from build.recipe.refs import Digest
 
-__all__ = ["PatchProof", "Pin", "PinnedImage", "PinnedSource", "PinnedWheel"]
+__all__ = ["PatchProof", "PatchedFile", "Pin", "PinnedImage", "PinnedSet", "PinnedSource", "PinnedWheel"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchedFile:
+    """A file before and after a patch, by git's name of its bytes (`git hash-object`); empty where it is not there."""
+
+    path: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +27,8 @@ class PatchProof:
     """`clean`, or `offset N` lines."""
     touches: tuple[str, ...]
     """Files it changes."""
+    changes: tuple[PatchedFile, ...] = ()
+    """The same files, before and after; empty in pins of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +69,16 @@ class PinnedSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedSet:
+    """A patch set, proven like a source, and the recipe's own files that it is run with."""
+
+    name: str
+    source: PinnedSource
+    ours: tuple[tuple[str, str], ...] = ()
+    """Path below patches/ and text."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedImage:
     """An image the build starts from: toolchain or base."""
 
@@ -82,3 +103,5 @@ class Pin:
     toolchain: PinnedImage | None
     """None where nothing is compiled."""
     base: PinnedImage
+    sets: tuple[PinnedSet, ...] = ()
+    """Patch sets, in the recipe's order."""

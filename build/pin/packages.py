@@ -90,6 +90,11 @@ class Packages:
         folder = self._folder(pinned)
         return tuple((f"wheels-{name}", folder / name) for name in (INSTALLER, *LAYERS))
 
+    def wheels(self, pinned: PinnedSource) -> tuple[Path, ...]:
+        """Return the files of pinned wheels, those of the image alone."""
+        folder = self._folder(pinned)
+        return tuple(folder / wheel.layer / wheel.file for wheel in pinned.wheels)
+
     def there(self, pinned: PinnedSource) -> bool:
         """Say whether pinned wheels lie below the cache."""
         return self._folder(pinned).is_dir()

@@ -1,12 +1,13 @@
 """Patches against the pinned source: exact context, fuzz 0, in order, each with a verdict. Judges; writes only the index."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from build.doors import store
-from build.doors.git import TreeIndex
+from build.doors.git import TreeIndex, git_output
 from build.errors import WorkFailed
-from build.pin.model import PatchProof, PinnedSource
+from build.pin.model import PatchedFile, PatchProof, PinnedSource
 
 __all__ = ["PatchRefused", "apply_patch", "compiled", "prove_patches", "touched"]
 
@@ -86,12 +87,30 @@ def apply_patch(index: TreeIndex, patch: Path, *, file: str) -> PatchProof:
             f"patches/{file} touches no compiled file, only {', '.join(files)}: the image would be the same"
         )
         raise PatchRefused(message, hint="drop it, or name the file that was meant")
+    before = index.entries()
     applied, words = index.apply(patch)
     if not applied:
         raise _refusal(index, patch, file, words)
     offsets = [int(offset) for offset in _OFFSET.findall(words)]
     verdict = f"offset {max(offsets, key=abs)}" if offsets else "clean"
-    return PatchProof(file=file, sha256=store.sha256_file(patch), verdict=verdict, touches=files)
+    return PatchProof(
+        file=file,
+        sha256=store.sha256_file(patch),
+        verdict=verdict,
+        touches=files,
+        changes=_changes(before, index.entries()),
+    )
+
+
+def _changes(
+    before: Mapping[str, tuple[str, str]], after: Mapping[str, tuple[str, str]]
+) -> tuple[PatchedFile, ...]:
+    nothing = ("", "")
+    return tuple(
+        PatchedFile(path=path, before=before.get(path, nothing)[1], after=after.get(path, nothing)[1])
+        for path in sorted({**before, **after})
+        if before.get(path) != after.get(path)
+    )
 
 
 def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefused:
@@ -122,10 +141,27 @@ def _refusal(index: TreeIndex, patch: Path, file: str, words: str) -> PatchRefus
                 hint="refresh the patch against the pinned commit; it is applied exactly or not at all",
             )
     said = where or words.strip().splitlines()[-1].removeprefix("error: ")
+    message = f"patches/{file} conflicts with the source at {said}"
+    if vanished := _vanished(index, patch.read_text(encoding="utf-8", errors="replace")):
+        message += f": its target is gone, {', '.join(vanished)} has none of the lines that it changes"
     return PatchRefused(
-        f"patches/{file} conflicts with the source at {said}",
-        hint="write the patch anew against the pinned commit, or pin a commit that it fits",
+        message, hint="write the patch anew against the pinned commit, or pin a commit that it fits"
     )
+
+
+def _vanished(index: TreeIndex, text: str) -> tuple[str, ...]:
+    """List the files that a patch changes and that have not one of the lines it takes away; empty unless all are so."""
+    entries = index.entries()
+    found = []
+    for part in re.split(r"^(?=--- \S)", text, flags=re.MULTILINE)[1:]:
+        names, removed = touched(part), re.findall(r"^-(?!--)[ \t]*(\S.*?)[ \t]*$", part, re.MULTILINE)
+        if not removed or len(names) != 1 or names[0] not in entries:
+            return ()
+        there = git_output(index.mirror, "cat-file", "blob", entries[names[0]][1])
+        if {line.strip() for line in there.splitlines()}.intersection(removed):
+            return ()
+        found.append(names[0])
+    return tuple(found)
 
 
 def prove_patches(patches: Path, pinned: PinnedSource) -> None:

@@ -65,9 +65,10 @@ def as_of(name: str, text: str) -> tuple[str, ...]:
     return ("--exclude-newer", day[1], "--only-binary", ":all:", "--python-platform", "x86_64-manylinux_2_36")
 
 
-def with_commit(recipe: str, commit: str) -> str:
-    """Replace the commit in a recipe's text and nothing else. Pure."""
-    return re.sub(r"^(  commit: )[0-9a-f]{40}$", rf"\g<1>{commit}", recipe, count=1, flags=re.MULTILINE)
+def with_commit(recipe: str, repo: str, commit: str) -> str:
+    """Replace the commit that stands below a repository in a recipe's text, and nothing else. Pure."""
+    block = rf"^(?P<head>(?P<in> +)repo: {re.escape(repo)}\n(?:(?P=in).*\n| *#.*\n)*?(?P=in)commit: )[0-9a-f]{{40}}$"
+    return re.sub(block, rf"\g<head>{commit}", recipe, flags=re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +171,13 @@ class Refresh:
         changed = []
         for path in sorted((self.root / "recipes").glob("*.yaml")):
             text = path.read_text(encoding="utf-8")
-            found = re.search(rf"^  repo: {re.escape(SAMPLES_URL)}([a-z0-9-]+)\.git$", text, re.MULTILINE)
-            if found:
-                repository = self.cache / "samples" / f"{found[1]}.git"
-                changed += self._write(
-                    path, with_commit(text, sample_commit(self.root / "samples" / found[1], repository))
-                )
+            wanted = text
+            for name in re.findall(
+                rf"^ +repo: {re.escape(SAMPLES_URL)}([a-z0-9-]+)\.git$", text, re.MULTILINE
+            ):
+                repository = self.cache / "samples" / f"{name}.git"
+                commit = sample_commit(self.root / "samples" / name, repository)
+                wanted = with_commit(wanted, f"{SAMPLES_URL}{name}.git", commit)
+            if wanted != text:
+                changed += self._write(path, wanted)
         return changed

@@ -9,6 +9,7 @@ from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin, PinnedImage, PinnedSource
 from build.pin.packages import Packages
+from build.pin.patching import Patching
 from build.pin.source import Sources
 from build.recipe.model import PackagesSource, Recipe, VendorSource
 from build.recipe.refs import Digest
@@ -27,6 +28,11 @@ class Resolver:
     patches: Path
     base_mode: str
 
+    @property
+    def patching(self) -> Patching:
+        """What changes installed packages."""
+        return Patching(sources=self.sources)
+
     def inputs(self, recipe: Recipe) -> str:
         """Hash what the recipe and the locks ask for."""
         debian = read_debian_lock(self.toolchains)
@@ -42,6 +48,9 @@ class Resolver:
             asked["toolchain"] = lock
         if isinstance(recipe.source, PackagesSource):
             asked["packages"] = self.packages.inputs(recipe.source)
+        if recipe.patch_sets:
+            ours = [self.patching.ours(one) for one in recipe.patch_sets]
+            asked["patch sets"] = [[store.to_data(one) for one in recipe.patch_sets], ours]
         return store.sha256_text(store.canonical_json(asked))
 
     def toolchain_lock(self, recipe: Recipe) -> str:
@@ -60,10 +69,12 @@ class Resolver:
         inputs = self.inputs(recipe)
         if known and known.inputs == inputs and self._still_there(recipe, known):
             return known
+        source = self._source(recipe)
         return Pin(
             recipe=recipe.name,
             inputs=inputs,
-            source=self._source(recipe),
+            source=source,
+            sets=self.patching.sets(recipe, [wheel.name for wheel in source.wheels]),
             base=self._base(recipe),
             toolchain=self._toolchain(recipe),
         )
@@ -81,6 +92,7 @@ class Resolver:
         match recipe.source:
             case PackagesSource() as source:
                 self.packages.prove(source, pin.source)
+                self.patching.prove(recipe, pin.source, pin.sets, self.packages.wheels(pin.source))
             case VendorSource():
                 return  # BuildKit takes the image by its digest
             case _:
@@ -93,9 +105,9 @@ class Resolver:
         """Return the folders that a build reads, by the names that the Dockerfile has for them."""
         match recipe.source:
             case PackagesSource():
-                return self.packages.folders(pin.source)
+                return (*self.packages.folders(pin.source), *self.patching.contexts(pin.source, pin.sets))
             case VendorSource():
-                return ()
+                return self.patching.contexts(pin.source, pin.sets)
             case _:
                 return (("source", self.sources.folder(pin.source)),)
 
@@ -112,7 +124,8 @@ class Resolver:
     def _source(self, recipe: Recipe) -> PinnedSource:
         match recipe.source:
             case PackagesSource() as source:
-                return self.packages.pin(recipe, source)
+                pinned = self.packages.pin(recipe, source)
+                return self.patching.diffs(recipe, pinned, self.packages.wheels(pinned))
             case VendorSource():
                 return PinnedSource(url="", commit="", committed_at="", tree="", patched_tree="", links=())
             case _:
@@ -148,7 +161,7 @@ class Resolver:
             case VendorSource():
                 return True
             case PackagesSource():
-                there = self.packages.there(known.source)
+                there = self.packages.there(known.source) and self.patching.there(known.source, known.sets)
             case _:
                 there = self.sources.folder(known.source).is_dir()
         if there and known.toolchain:

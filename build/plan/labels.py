@@ -37,6 +37,9 @@ def labels(recipe: Recipe, variant: str, pin: Pin) -> dict[str, str]:
         "ingot.driver": recipe.toolchain.driver.value,
         "ingot.driver.minimum": minimum_driver,
         "ingot.patches": ";".join(f"{proof.file}@{proof.sha256[:12]}" for proof in pin.source.patches),
+        "ingot.patch_sets": ";".join(
+            f"{one.name}@{one.commit[:12]}:{len(one.patches)}-{len(one.exclude)}" for one in recipe.patch_sets
+        ),
     }
     return {key: value for key, value in values.items() if value}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from build.doors.templates import render
 from build.pin.model import Pin
 from build.pin.packages import LAYERS
+from build.plan.orders import orders, patched
 from build.recipe.model import CMakeOption, GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 
 __all__ = ["SITE_PACKAGES", "TemplateStep", "render_context", "render_dockerfile"]
@@ -118,7 +119,12 @@ def render_dockerfile(templates: Path, recipe: Recipe, pin: Pin) -> str:
         layers=LAYERS,
         layer_words=_LAYER_WORDS,
         vendor=source.image if isinstance(source, VendorSource) else "",
-        site_packages=source.site_packages if isinstance(source, VendorSource) else SITE_PACKAGES,
+        site_packages=_site_packages(recipe),
+        python="python3" if isinstance(source, VendorSource) else "/opt/venv/bin/python",
+        patched=patched(recipe),
+        edits=bool(recipe.patches),
+        ours=any(one.helper or one.exclude for one in recipe.patch_sets),
+        patch_sets=tuple(one.name for one in recipe.patch_sets),
         app_dir="/app",
         env=tuple(env.items()),
         user=recipe.runtime.user,
@@ -134,12 +140,31 @@ def render_context(templates: Path, recipe: Recipe, pin: Pin) -> dict[str, str]:
     """Return the files that the Dockerfile binds into its RUNs: path below the build context, and text."""
     if recipe.family.compiles:
         return _texts(templates, _COMPILING)
+    ours = _patching(templates, recipe, pin)
     if not isinstance(recipe.source, PackagesSource):
-        return {}
+        return ours
     return _texts(templates, ("scripts/install-wheels.sh",)) | {
         "left-out.txt": "".join(f"{one.files}\n" for one in recipe.source.leave_out),
         **{f"requirements/{layer}.txt": _requirements(pin, layer) for layer in LAYERS},
+        **ours,
     }
+
+
+def _patching(templates: Path, recipe: Recipe, pin: Pin) -> dict[str, str]:
+    """Return what the stage `patched` reads of ours: its program, its orders, the files that the recipe names."""
+    if not patched(recipe):
+        return {}
+    program = tuple(sorted(path.name for path in (templates / "scripts" / "patching").glob("*.py")))
+    return (
+        _texts(templates, tuple(f"scripts/patching/{name}" for name in program))
+        | {"patching/orders.json": orders(recipe, pin, _site_packages(recipe))}
+        | {f"patching/ours/{path}": text for one in pin.sets for path, text in one.ours}
+    )
+
+
+def _site_packages(recipe: Recipe) -> str:
+    source = recipe.source
+    return source.site_packages if isinstance(source, VendorSource) else SITE_PACKAGES
 
 
 def _texts(templates: Path, names: tuple[str, ...]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from build.recipe.origin import Origin
+from build.recipe.patchsets import PatchSet
 from build.recipe.sources import GitSource, PackagesSource, SdistSource, Source, VendorSource
 
 __all__ = [
@@ -229,6 +230,8 @@ class Smoke:
     """Exit status after SIGTERM."""
     imports: tuple[str, ...] = ()
     """Python modules that must import (family python)."""
+    no_server: str = ""
+    """Why the server cannot be started on a machine without a GPU (family python): its checks are skipped with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +253,8 @@ class Recipe:
     """What the first cmake call builds; empty means everything."""
     steps: tuple[Step, ...] = ()
     patches: tuple[Patch, ...] = ()
+    patch_sets: tuple[PatchSet, ...] = ()
+    """Programs that change installed packages (family python), after `patches`, in order."""
     variants: tuple[tuple[str, Variant], ...] = ()
     serve: Serve = field(default_factory=Serve)
     notes: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from build.recipe.identity import identity_findings
 from build.recipe.model import Recipe
 from build.recipe.naming import moving_tags
 from build.recipe.patches import patch_findings
+from build.recipe.patching import patching_findings
 from build.recipe.placeholders import placeholder_findings
 from build.recipe.python import python_findings
 from build.recipe.running import running_findings
@@ -21,6 +22,7 @@ _LEANS_ON = {
     "cmake": ("source", "family"),
     "image.tags": ("source", "variants"),
     "link_fix": ("toolchain.driver", "family", "cmake"),
+    "patch_sets": ("name", "family", "source"),
     "patches": ("name",),
     "serve": ("source",),
     "smoke": ("source", "family"),
@@ -59,6 +61,7 @@ def recipe_problems(recipe: Recipe, facts: Facts, *, unread: Sequence[str] = ())
         ),
         *running_findings(recipe),
         *patch_findings(recipe, facts.patches),
+        *patching_findings(recipe, facts.patches, facts.package_locks),
     )
     return tuple(_problem(recipe, finding) for finding in findings if not _hidden(finding.key, unread))
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from build.recipe.model import Family, Healthcheck, Recipe, Runtime, Smoke, SmokeModel
 from build.recipe.placeholders import RUN_TIME, placeholder_findings, without
-from build.recipe.words import Finding, path_findings, plain, probe, quoted, repeated, within
+from build.recipe.words import Finding, path_findings, plain, probe, prose, quoted, repeated, within
 
-__all__ = ["running_findings"]
+__all__ = ["env_findings", "running_findings"]
 
 _ENV = re.compile(r"[A-Z_][A-Z0-9_]*")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
@@ -81,7 +81,7 @@ def _runtime(runtime: Runtime) -> Iterator[Finding]:
     yield from path_findings("runtime.workdir", runtime.workdir, absolute=True)
     yield from _between("runtime.port", runtime.port, 1, _PORT_MAX)
     yield from _user(runtime.user)
-    yield from _env(runtime.env)
+    yield from env_findings("runtime.env", runtime.env)
     yield from _packages(runtime.packages)
     yield from _links(runtime.links)
     yield from _healthcheck(runtime.healthcheck)
@@ -102,9 +102,10 @@ def _user(user: str) -> Iterator[Finding]:
         yield Finding("runtime.user", f"{quoted(user)} {what}", "for example 10001:10001")
 
 
-def _env(env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+def env_findings(where: str, env: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Find what may not be said in an environment."""
     for name, value in env:
-        key = f"runtime.env.{name}"
+        key = f"{where}.{name}"
         if not _ENV.fullmatch(name):
             yield Finding(key, f"{quoted(name)} is not the name of a variable", "capitals, digits and _")
         elif name.startswith("LD_"):
@@ -208,6 +209,23 @@ def _smoke(recipe: Recipe) -> Iterator[Finding]:
     yield from _between("smoke.sigterm_exit", smoke.sigterm_exit, 0, _EXIT_MAX)
     yield from _model(smoke)
     yield from _imports(recipe)
+    yield from _no_server(recipe)
+
+
+def _no_server(recipe: Recipe) -> Iterator[Finding]:
+    smoke = recipe.smoke
+    if not smoke.no_server:
+        return
+    yield from prose("smoke.no_server", smoke.no_server)
+    if recipe.family is not Family.PYTHON:
+        message = f"says why no server is started, but that of a {recipe.family} image runs on the CPU"
+        yield Finding("smoke.no_server", message, "leave it out")
+    started = (("smoke.args", bool(smoke.args)), ("smoke.endpoints", bool(smoke.endpoints)))
+    for key, there in (*started, ("smoke.model", smoke.model is not SmokeModel.NONE)):
+        if there:
+            yield Finding(
+                key, "is for a server that smoke.no_server says is not started", "leave out one of them"
+            )
 
 
 def _text(key: str, text: str, recipe: Recipe) -> Iterator[Finding]:

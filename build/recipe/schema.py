@@ -13,7 +13,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from build.recipe import model, sources
+from build.recipe import model, patchsets, sources
 from build.recipe.identity import SCHEDULES
 from build.recipe.model import CMakeOption, Recipe, SdistSource, Toolchain, Watch
 from build.recipe.refs import Commit
@@ -69,7 +69,8 @@ def write(path: Path) -> None:
 def _documents() -> dict[str, str]:
     """Return the docstrings of the model by `Class` and `Class.field`."""
     found: dict[str, str] = {}
-    for node in (node for module in (model, sources) for node in ast.parse(inspect.getsource(module)).body):
+    modules = (model, patchsets, sources)
+    for node in (node for module in modules for node in ast.parse(inspect.getsource(module)).body):
         if not isinstance(node, ast.ClassDef):
             continue
         found[node.name] = ast.get_docstring(node) or ""

@@ -24,7 +24,6 @@ class Ended(StrEnum):
 _PROTECTS: Final = {
     name: sentence.replace("`", "") for name, sentence in {**static.PROTECTS, **running.PROTECTS}.items()
 }
-_NAMES: Final = (*static.NAMES, *running.NAMES, running.GPU)
 _ORDER: Final = tuple(Ended)
 
 
@@ -46,8 +45,10 @@ class CheckRow:
     """Why it was skipped or not run."""
 
 
-def check_rows(report: SmokeReport | None, required: tuple[str, ...]) -> tuple[CheckRow, ...]:
-    """List every check, the failed ones first; those that the report does not have are said not to have run."""
+def check_rows(
+    report: SmokeReport | None, required: tuple[str, ...], names: tuple[str, ...]
+) -> tuple[CheckRow, ...]:
+    """List every check, the failed ones first; those of `names` that the report does not have are said not to have run."""
     results = report.checks if report else ()
     seen = {result.name for result in results}
     rows = [_row(result, required=result.name in required) for result in results]
@@ -59,7 +60,7 @@ def check_rows(report: SmokeReport | None, required: tuple[str, ...]) -> tuple[C
             protects=_PROTECTS[name],
             reason="this smoke test left it out" if report else "the image was not smoke-tested",
         )
-        for name in _NAMES
+        for name in names
         if name not in seen
     ]
     return tuple(sorted(rows, key=lambda row: _ORDER.index(row.ended)))

@@ -82,6 +82,12 @@ def _residue(seen: Detail) -> str:
     return f"no trace of the build host ({_plural(seen.number('host_words'), 'word', 'words')} looked for)"
 
 
+def _patches(seen: Detail) -> str:
+    outcomes = [one.text("outcome") for one in seen.child("ledger").children("patches")]
+    told = ", ".join(f"{outcomes.count(name)} {name}" for name in dict.fromkeys(outcomes))
+    return f"{_plural(len(outcomes), 'patch', 'patches')}, each as the recipe expects: {told}" if told else ""
+
+
 def _timestamps(seen: Detail) -> str:
     return f"no file younger than {seen.number('epoch')} in {len(seen.child('newest').names())} layers"
 
@@ -140,6 +146,30 @@ def _sigterm(seen: Detail) -> str:
     return f"ended with status {seen.text('exit')}"
 
 
+def _platform_plugin(seen: Detail) -> str:
+    general = "; ".join(seen.texts("general"))
+    return f"none among {_plural(seen.number('packages'), 'package', 'packages')}; general plugins: {general or 'none'}"
+
+
+def _registries(seen: Detail) -> str:
+    known = "; ".join(seen.texts("known"))
+    return f"known: {known}" if known else "the command line names nothing that the parser would not check"
+
+
+def _imports(seen: Detail) -> str:
+    names = seen.texts("imported")
+    return f"{_plural(len(names), 'module', 'modules')}: {', '.join(names)}"
+
+
+def _toolkit(seen: Detail) -> str:
+    torch = seen.text("torch")
+    return f"torch {torch} is built with CUDA {seen.text('cuda')}" if torch else "no torch in the image"
+
+
+def _bytecode(seen: Detail) -> str:
+    return f"{seen.number('compiled'):,} compiled files, each of its source; {seen.number('sources'):,} sources compile"
+
+
 _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "layout": _layout,
     "closure": _closure,
@@ -150,6 +180,7 @@ _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "user": _user,
     "links": _links,
     "residue": _residue,
+    "patches": _patches,
     "timestamps": _timestamps,
     "version": _version,
     "arguments": _arguments,
@@ -162,6 +193,11 @@ _WORDS: Final[dict[str, Callable[[Detail], str]]] = {
     "help": _help,
     "resources": _resources,
     "sigterm": _sigterm,
+    "platform_plugin": _platform_plugin,
+    "registries": _registries,
+    "imports": _imports,
+    "toolkit": _toolkit,
+    "bytecode": _bytecode,
 }
 
 

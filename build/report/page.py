@@ -22,13 +22,14 @@ from build.report.inside import (
     libraries,
     vendor_rows,
 )
+from build.report.ledger import LedgerRow, SetRow, ledger_rows, set_rows
 from build.report.times import BuildTimes, PhaseRow, phase_rows
 from build.report.usage import Usage, usage
 from build.settings import Namespace
 from build.smoke.model import Outcome, SmokeReport
-from build.smoke.run import expectations_of
+from build.smoke.run import check_names, expectations_of
 
-__all__ = ["Artifacts", "Cache", "Changes", "Page", "PatchRow", "Standing", "make_page"]
+__all__ = ["Artifacts", "Cache", "Changes", "Page", "Standing", "make_page"]
 
 _ELSEWHERE: Final = Namespace(host="registry.example.org", path="namespace")
 """Stands in the lines to copy where no registry is set."""
@@ -68,20 +69,6 @@ class Changes:
 
     area: Area
     changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PatchRow:
-    """One patch: what a person wrote about it, and what applying it did."""
-
-    file: str
-    why: str
-    upstream: str
-    drop_when: str
-    foundational: bool
-    sha256: str
-    verdict: str
-    touches: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +115,8 @@ class Page:
     """The build before this one."""
     cache: Cache
     usage: Usage
-    patches: tuple[PatchRow, ...]
+    patches: tuple[LedgerRow, ...]
+    patch_sets: tuple[SetRow, ...]
     labels: tuple[tuple[str, str], ...]
     minimum_driver: str
     engine: tuple[tuple[str, str], ...]
@@ -150,11 +138,12 @@ def make_page(artifacts: Artifacts) -> Page:
     report = artifacts.report if artifacts.report and artifacts.report.digest == built.digest else None
     receipt = artifacts.receipt if artifacts.receipt and artifacts.receipt.digest == built.digest else None
     expect = expectations_of(plan)
-    rows = check_rows(report, expect.required)
+    rows = check_rows(report, expect.required, check_names(expect.family))
     standing, sentence = _standing(report, rows)
     seen = {check.name: Detail.of(check.detail) for check in report.checks} if report else {}
     nothing = Detail.of(None)
     gpu_code, closure = seen.get("gpu_code", nothing), seen.get("closure", nothing)
+    ledger = seen.get("patches", nothing).child("ledger")
     layers = layer_rows(built.layers)
     now = artifacts.history[-1]
     before = artifacts.history[-2] if len(artifacts.history) > 1 else None
@@ -190,7 +179,8 @@ def make_page(artifacts: Artifacts) -> Page:
             verified=any(row.name == "arguments" and row.ended is Ended.PASSED for row in rows),
             pushed=receipt is not None,
         ),
-        patches=_patches(plan),
+        patches=ledger_rows(plan, ledger),
+        patch_sets=set_rows(plan, ledger),
         labels=plan.labels,
         minimum_driver=labels.get("ingot.driver.minimum", ""),
         engine=tuple(built.engine.items()),
@@ -245,22 +235,3 @@ def _repository(plan: ImagePlan, receipt: PushReceipt | None, namespace: Namespa
     if immutable.endswith(f":{plan.tag}"):
         return immutable.removesuffix(f":{plan.tag}")
     return f"{namespace or _ELSEWHERE}/{plan.recipe.image.repository}"
-
-
-def _patches(plan: ImagePlan) -> tuple[PatchRow, ...]:
-    proofs = {proof.file: proof for proof in plan.pin.source.patches}
-    rows = []
-    for patch in plan.recipe.patches:
-        proof = proofs.get(patch.file)
-        row = PatchRow(
-            file=patch.file,
-            why=patch.why,
-            upstream=patch.upstream,
-            drop_when=patch.drop_when,
-            foundational=patch.foundational,
-            sha256=proof.sha256 if proof else "",
-            verdict=proof.verdict if proof else "not proven",
-            touches=proof.touches if proof else (),
-        )
-        rows.append(row)
-    return tuple(rows)

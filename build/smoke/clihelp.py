@@ -131,12 +131,24 @@ def _begin(line: str) -> tuple[tuple[str, ...], str, list[str]] | None:
     while spelled := _FIRST.match(line, at):
         spellings.append(spelled[0])
         after = _AFTER.match(line, spelled.end())
-        if not after:
+        if not after or _is_example(after["value"] or "", value):
             return None
         value, at = after["value"] or value, after.end()
         if not after["more"]:
             return tuple(spellings), value, [after["text"].strip()] if after["text"] else []
     return None
+
+
+def _is_example(value: str, before: str) -> bool:
+    """Say whether a value is one that somebody would type: vLLM's help tells how to, in lines that begin as flags do.
+
+    argparse writes one placeholder behind every spelling; two that differ are values.
+    """
+    return (
+        value[:1] in {"'", '"'}
+        or value.count("(") != value.count(")")
+        or bool(before and value not in {"", before})
+    )
 
 
 def _flag(spellings: tuple[str, ...], value: str, lines: list[str]) -> HelpFlag:
@@ -147,7 +159,8 @@ def _flag(spellings: tuple[str, ...], value: str, lines: list[str]) -> HelpFlag:
     return HelpFlag(
         spellings=spellings,
         value=value,
-        values=_in_placeholder(value) or _in_text(text, tuple(bullet[1] for bullet in bullets)),
+        values=_in_placeholder(value)
+        or (_in_text(text, tuple(bullet[1] for bullet in bullets)) if value else ()),
         default=_default(text, next((bullet[1] for bullet in bullets if bullet[2]), None)),
         env=env[1] if env else "",
         removed=_REMOVED.search(text) is not None,

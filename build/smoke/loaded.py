@@ -13,9 +13,10 @@ from pathlib import Path
 
 from build.doors import store
 from build.doors.effects import Engine
-from build.recipe.model import SmokeModel
+from build.recipe.model import Family, SmokeModel
 from build.smoke import gguf, minimodel
 from build.smoke.model import Expectations
+from build.smoke.running import inside
 from build.smoke.running.broken_model import write_broken
 from build.smoke.running.image import LABEL, RunningImage
 
@@ -52,6 +53,7 @@ class Loader:
                         expect=self.expect,
                         driver_stub=_readable(self.driver_stub, Path(scratch)),
                         model=_model(self.expect.model, open_folder(Path(scratch), "model")),
+                        python=_python(Path(scratch)) if self.expect.family is Family.PYTHON else None,
                         run_id=run_id,
                         clock=self.clock,
                     )
@@ -74,6 +76,12 @@ def _readable(stub: Path, scratch: Path) -> Path:
     shutil.copyfile(stub, copy)
     copy.chmod(0o755)
     return copy
+
+
+def _python(scratch: Path) -> Path:
+    folder = open_folder(scratch, "python")
+    inside.lay_out(folder)
+    return folder
 
 
 def _model(kind: SmokeModel, folder: Path) -> Path | None:

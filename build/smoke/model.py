@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from build.doors.store import canonical_json, sha256_text, to_data
 from build.errors import SmokeFailed
 from build.image.model import BuiltImage
-from build.recipe.model import Driver, SmokeEndpoint, SmokeModel
+from build.recipe.model import Driver, Family, SmokeEndpoint, SmokeModel
 from build.recipe.naming import directory_name
 from build.recipe.refs import Digest
 
@@ -23,7 +23,7 @@ __all__ = [
     "objection",
 ]
 
-CHECKS_VERSION: Final = 2
+CHECKS_VERSION: Final = 3
 """Raised when a check looks for more than it did: reports of older checks are not taken for an answer then."""
 
 
@@ -41,6 +41,7 @@ class Expectations:
 
     recipe: str
     variant: str = ""
+    family: Family = Family.LLAMA_CPP
     cuda: str
     """CUDA version of the toolchain, as `13.0`."""
     architectures: tuple[str, ...]
@@ -49,7 +50,7 @@ class Expectations:
     epoch: int
     """The one SOURCE_DATE_EPOCH: no file of the image is younger."""
     app: str = "/app"
-    """Folder of everything that the recipe built."""
+    """Folder of everything that the recipe built or installed."""
     entrypoint: tuple[str, ...]
     workdir: str
     user: str
@@ -72,6 +73,10 @@ class Expectations:
     """Arguments that the server is started with for the test."""
     sigterm_exit: int = 0
     imports: tuple[str, ...] = ()
+    patches: tuple[str, ...] = ()
+    """Names of the patches that the ledger in the image must tell of (family python)."""
+    no_server: str = ""
+    """Why the server cannot be started without a GPU."""
     required: tuple[str, ...] = ()
     """Names of the checks that must have passed before the image may be pushed."""
 

@@ -12,7 +12,7 @@ from build.errors import Unavailable, WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
-from build.recipe.model import SmokeModel
+from build.recipe.model import Family, Recipe
 from build.smoke.clihelp import ImageHelp
 from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.loaded import Loader
@@ -22,8 +22,9 @@ from build.smoke.running.image import RunningImage
 from build.smoke.running.suite import Ran
 from build.smoke.static import suite as static
 
-__all__ = ["SmokeRun", "Smoked", "covers", "expectations_of", "run_static", "static_report"]
+__all__ = ["SmokeRun", "Smoked", "check_names", "covers", "expectations_of", "run_static", "static_report"]
 
+_APPS = {Family.LLAMA_CPP: "/app", Family.PYTHON: "/opt/venv"}
 _TELLING = 6
 """A shorter word stands in many files by chance."""
 _COMMON = frozenset({"localhost", "/home", "/root"})
@@ -32,14 +33,16 @@ _COMMON = frozenset({"localhost", "/home", "/root"})
 def expectations_of(plan: ImagePlan) -> Expectations:
     """Take out of a plan what the image must show. Pure."""
     recipe = plan.recipe
-    without = running.NEEDS_MODEL if recipe.smoke.model is SmokeModel.NONE else ()
+    without = running.skipped_by(recipe.smoke)
     return Expectations(
         recipe=recipe.name,
         variant=plan.variant,
+        family=recipe.family,
         cuda=recipe.toolchain.cuda,
         architectures=recipe.toolchain.architectures,
         driver=recipe.toolchain.driver,
         epoch=EPOCH,
+        app=_APPS[recipe.family],
         entrypoint=recipe.runtime.entrypoint,
         workdir=recipe.runtime.workdir,
         user=recipe.runtime.user,
@@ -57,8 +60,25 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         args=recipe.smoke.args,
         sigterm_exit=recipe.smoke.sigterm_exit,
         imports=recipe.smoke.imports,
-        required=tuple(name for name in (*static.NAMES, *running.NAMES) if name not in without),
+        patches=_installed_patches(recipe) if recipe.family is Family.PYTHON else (),
+        no_server=recipe.smoke.no_server,
+        required=tuple(name for name in check_names(recipe.family) if name not in (*without, running.GPU)),
     )
+
+
+def _installed_patches(recipe: Recipe) -> tuple[str, ...]:
+    """Name the patches that the ledger must tell of, as the check `patches` names them."""
+    ids = (
+        f"{one.name} {name}"
+        for one in recipe.patch_sets
+        for name in (*(patch.id for patch in one.patches), *(each.id for each in one.exclude))
+    )
+    return (*(patch.file for patch in recipe.patches), *ids)
+
+
+def check_names(family: Family) -> tuple[str, ...]:
+    """Name every check of a family's images, in order. Pure."""
+    return (*static.names_of(family), *running.names_of(family), running.GPU)
 
 
 def covers(report: SmokeReport | None, built: BuiltImage, expect: Expectations) -> bool:
@@ -142,7 +162,7 @@ def static_report(
     ran = (
         known.get(name)
         or CheckResult(name=name, outcome=Outcome.SKIPPED, reason="only the static checks were asked for")
-        for name in (*running.NAMES, running.GPU)
+        for name in (*running.names_of(expect.family), running.GPU)
     )
     return SmokeReport.of(built, expect, (*results, *ran))
 
@@ -153,7 +173,7 @@ def run_static(layout: Path, expect: Expectations, work: Path) -> tuple[CheckRes
     try:
         opened = open_layout(layout)
     except BrokenLayout as error:
-        return static.unreadable(error)
+        return static.unreadable(error, static.checks_of(expect.family))
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         return static.run_static(opened, expect, host_words=_host_words(), scratch=Path(scratch))
 

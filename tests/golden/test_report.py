@@ -10,7 +10,7 @@ from build.report.write import as_html, as_markdown, as_verdict
 from build.smoke.model import CheckResult, Outcome
 from build.smoke.running import suite as running
 from tests.golden.test_golden import compare
-from tests.unit.report.pages import page, report
+from tests.unit.report.pages import RUNNING, page, report
 
 FOLDER = Path(__file__).parent / "report"
 FAILED = (
@@ -33,7 +33,7 @@ FAILED = (
 def pages() -> dict[str, str]:
     passed = page()
     failed = page(report=report(*FAILED), receipt=None, difference=None)
-    static = page(report=report(without=(*running.NAMES, running.GPU)), receipt=None)
+    static = page(report=report(without=(*RUNNING, running.GPU)), receipt=None)
     return {
         "report.md": as_markdown(passed),
         "report.html": as_html(passed),

@@ -15,7 +15,7 @@ from build.smoke.running.image import RunningImage
 from build.smoke.running.words import fate, stopped, tail
 from build.smoke.static.image import Verdict
 
-__all__ = ["check", "groups"]
+__all__ = ["check", "explained", "groups"]
 
 _LINES = 3
 _ERROR = re.compile(r"\berror\b", re.IGNORECASE)
@@ -85,8 +85,12 @@ def _culprits(
 def _refusal(words: tuple[str, ...], result: RunResult, listed: tuple[HelpFlag, ...]) -> str:
     if stopped(result):
         return f"the promised `{shlex.join(words)}` {fate(result)}: {tail(result.stderr or result.stdout, 3)}"
+    return explained(words, _error_in(result.stderr or result.stdout), listed)
+
+
+def explained(words: tuple[str, ...], said: str, listed: tuple[HelpFlag, ...]) -> str:
+    """Say that a promise is broken, in the parser's words, and how the flag stands in the help. Pure."""
     standing = _standing(words, listed)
-    said = _error_in(result.stderr or result.stdout)
     return f"the promised `{shlex.join(words)}` is refused{f', {standing}' if standing else ''}: {said}"
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import dataclass
+from typing import Final
 
 from build.smoke.clihelp import HelpFlag, look_up, parse_help
 from build.smoke.model import Expectations
@@ -11,6 +12,9 @@ from build.smoke.running.words import tail
 from build.smoke.static.image import Verdict
 
 __all__ = ["Read", "check"]
+
+_WHOLE: Final = "--help=all"
+"""vLLM's plain help names its sections alone, and this as the way to see the flags."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,8 @@ class Read:
 def check(image: RunningImage) -> Read:
     """Run `<entrypoint> --help` and take it apart. Forks print it on stdout, some older ones on stderr."""
     result = image.run("--help")
+    if _WHOLE in result.stdout:
+        result = image.run(_WHOLE)
     if result.exit_code != 0:
         said = tail(result.stderr or result.stdout)
         return _unread(f"`--help` ended with status {result.exit_code}: {said}")

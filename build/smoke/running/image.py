@@ -13,7 +13,7 @@ from build.errors import IngotError, WorkFailed
 from build.recipe.model import Driver
 from build.smoke.gpu import HostGpu
 from build.smoke.model import Expectations
-from build.smoke.running import limits
+from build.smoke.running.limits import LIMITS, LOG_BYTES, PROBE_MEMORY, PROBE_S, PROCESSES, Limits
 
 __all__ = ["LABEL", "RunningImage"]
 
@@ -22,6 +22,22 @@ LABEL = "ingot.smoke"
 
 _STUB = "/ingot/driver"
 _MODEL = "/ingot/model"
+_PYTHON = "/ingot/python"
+_PYTHON_ENV = (
+    ("PYTHONPATH", _PYTHON),
+    # The root is read-only, and the promised user may have no home: caches go to the tmpfs.
+    ("HOME", "/tmp/home"),  # noqa: S108  (the container's)
+    *(
+        (name, f"/tmp/{name.lower()}")  # noqa: S108  (the container's)
+        for name in (
+            "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "VLLM_CACHE_ROOT", "VLLM_CONFIG_ROOT", "TRITON_CACHE_DIR", "HF_HOME",
+            "TORCHINDUCTOR_CACHE_DIR", "FLASHINFER_WORKSPACE_BASE", "NUMBA_CACHE_DIR", "TILELANG_CACHE_DIR",
+        )
+    ),
+    ("HF_HUB_OFFLINE", "1"),
+    ("VLLM_NO_USAGE_STATS", "1"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+)  # fmt: skip
 _AT_ONCE = 4
 
 
@@ -38,61 +54,77 @@ class RunningImage:
     """A tiny generated model, or None where the recipe is tested without one."""
     beside_model: tuple[Path, ...] = ()
     """Further files that the server sees beside the model."""
+    python: Path | None = None
+    """Folder of what a Python image is asked by, mounted at test time only; None for other images."""
     run_id: str
-    memory: int = limits.SERVER_MEMORY
+    memory: int = 0
+    """Of the server; 0 is the family's limit."""
     gpu: HostGpu | None = None
     """Run on this GPU with the host's real driver instead of the stub."""
     until: float = math.inf
     """When the test as a whole has taken too long, by the clock."""
     clock: Callable[[], float] = time.monotonic
 
-    def spec(self, *args: str, timeout_s: float = limits.CHECK_S) -> ContainerSpec:
-        """Describe a container that runs the image's own entrypoint with these arguments.
+    @property
+    def limits(self) -> Limits:
+        """What a container of this image may use."""
+        return LIMITS[self.expect.family]
+
+    def spec(
+        self, *args: str, timeout_s: float | None = None, entrypoint: tuple[str, ...] | None = None
+    ) -> ContainerSpec:
+        """Describe a container that runs the image's own entrypoint, or another, with these arguments.
 
         Raises:
             WorkFailed: the time of the whole test is up.
         """
         left = self.until - self.clock()
         if left <= 0:
-            message = f"not run: the image has used up the {limits.WHOLE_S:g} s of a smoke test"
+            message = f"not run: the image has used up the {self.limits.whole_s:g} s of a smoke test"
             raise WorkFailed(message)
         mounts = []
         env: tuple[tuple[str, str], ...] = ()
+        if self.python:
+            mounts.append(Mount(source=self.python, target=_PYTHON))
+            env = _PYTHON_ENV
         if self.expect.driver is Driver.LINKED and not self.gpu:
             mounts.append(Mount(source=self.driver_stub.parent, target=_STUB))
-            env = (("LD_LIBRARY_PATH", _STUB),)
+            env = (*env, ("LD_LIBRARY_PATH", _STUB))
         if self.gpu:
             # Hosts have others beside it that the kernels are not compiled for.
-            env = (("CUDA_VISIBLE_DEVICES", self.gpu.gpu.uuid),)
+            env = (*env, ("CUDA_VISIBLE_DEVICES", self.gpu.gpu.uuid))
         if self.model:
             files = (self.model, *self.beside_model)
             mounts += (Mount(source=file, target=f"{_MODEL}/{file.name}") for file in files)
         return ContainerSpec(
             image=self.image,
             args=args,
+            entrypoint=entrypoint,
             env=env,
             # The promised user, by number: what the image itself names could be root by its own account file.
             user=self.expect.user,
             mounts=tuple(mounts),
-            tmpfs=(("/tmp", f"rw,noexec,nosuid,nodev,size={limits.TMP_BYTES}"),),  # noqa: S108  (the container's)
-            shm=limits.SHM_BYTES,
-            memory=self.memory,
-            pids=limits.PROCESSES,
-            log_bytes=limits.LOG_BYTES,
+            tmpfs=(("/tmp", f"rw,noexec,nosuid,nodev,size={self.limits.tmp}"),),  # noqa: S108  (the container's)
+            shm=self.limits.shm,
+            memory=self.memory or self.limits.memory,
+            pids=PROCESSES,
+            log_bytes=LOG_BYTES,
             labels=((LABEL, self.run_id),),
-            timeout_s=min(timeout_s, left),
+            timeout_s=min(timeout_s or self.limits.check_s, left),
             gpus=self.gpu.access if self.gpu else GpuAccess.NONE,
         )
 
-    def run(self, *args: str, timeout_s: float = limits.CHECK_S) -> RunResult:
-        """Run the entrypoint to its end."""
-        return self.engine.run_once(self.spec(*args, timeout_s=timeout_s))
+    def run(
+        self, *args: str, timeout_s: float | None = None, entrypoint: tuple[str, ...] | None = None
+    ) -> RunResult:
+        """Run the entrypoint, or another, to its end."""
+        return self.engine.run_once(self.spec(*args, timeout_s=timeout_s, entrypoint=entrypoint))
 
     def beside(
         self,
         container: str,
         script: str,
-        timeout_s: float = limits.CHECK_S,
+        timeout_s: float = PROBE_S,
         *,
         mounts: tuple[Mount, ...] = (),
     ) -> RunResult:
@@ -105,7 +137,7 @@ class RunningImage:
             env=(),
             network=f"container:{container}",
             mounts=(*usual.mounts, *mounts),
-            memory=limits.PROBE_MEMORY,
+            memory=PROBE_MEMORY,
             gpus=GpuAccess.NONE,
         )
         return self.engine.run_once(spec)

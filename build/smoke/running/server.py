@@ -96,7 +96,7 @@ CHECKS: Final[tuple[ServerCheck, ...]] = (
     ServerCheck(
         name="resources",
         protects=resources.PROTECTS,
-        run=lambda session: resources.check(session.container),
+        run=resources.check,
         needs_health=False,
     ),
 )

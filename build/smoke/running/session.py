@@ -63,7 +63,7 @@ class Session:
 @contextmanager
 def session(image: RunningImage) -> Iterator[Session]:
     """Start the server with the recipe's smoke arguments; it is removed whatever happens."""
-    spec = image.spec(*image.arguments(image.expect.args), timeout_s=limits.WHOLE_S)
+    spec = image.spec(*image.arguments(image.expect.args), timeout_s=image.limits.whole_s)
     with image.engine.started(spec) as container:
         yield Session(image=image, container=container)
 

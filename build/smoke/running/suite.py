@@ -1,43 +1,64 @@
 """Runs every running check of an image. A check that cannot be carried out has not passed."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from build.errors import IngotError, Unavailable
-from build.recipe.model import SmokeModel
+from build.recipe.model import Family, Smoke, SmokeModel
 from build.smoke.clihelp import HelpFlag
 from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.running import arguments, broken_model, server, version
+from build.smoke.running import arguments, broken_model, packages, serveargs, server, version
 from build.smoke.running import help as helptext
 from build.smoke.running.image import RunningImage
-from build.smoke.running.limits import WHOLE_S
 from build.smoke.running.session import ServerCheck, Session, session
 from build.smoke.running.words import plain, plain_detail
 from build.smoke.static.image import Verdict
 
-__all__ = ["GPU", "NAMES", "NEEDS_MODEL", "PROTECTS", "Ran", "run_running"]
+__all__ = ["GPU", "PROTECTS", "Ran", "names_of", "run_running", "skipped_by"]
 
 GPU = "gpu"
-PROTECTS: Final = {
+_ALWAYS: Final = {
     "version": "The image is not the commit that its tag says, and bug reports go to the wrong place.",
     "help": "Nobody learns which flags are gone, new or changed in this image: its help cannot be read.",
     "arguments": "A flag was renamed upstream: the chart's pod ends at once, restarts and ends again.",
+}
+_BROKEN_MODEL: Final = {
     "broken_model": "A download that was cut short crashes the server, and the log does not say why.",
-    **{check.name: check.protects for check in server.CHECKS},
+}
+_PYTHON: Final = {
+    "registries": "A backend or parser of the command line is unknown: the server says so when the model is half loaded.",
+    "imports": "A patch or a package that does not fit broke a module: the server dies when it gets to it.",
+    "toolkit": "The torch in it is built for another CUDA than the driver that the labels ask for.",
+    "bytecode": "Python runs what a file was before it was patched, or compiles everything anew at each start.",
+}
+_SERVER: Final = {check.name: check.protects for check in server.CHECKS}
+PROTECTS: Final = {
+    **_ALWAYS,
+    **_PYTHON,
+    **_BROKEN_MODEL,
+    **_SERVER,
     GPU: "What works on the CPU fails, or answers differently, on the card.",
 }
 """What would have gone wrong for the user without each check, in one sentence."""
 
-NAMES = tuple(name for name in PROTECTS if name != GPU)
-"""The checks that every image must pass on a machine without a GPU."""
-
-NEEDS_MODEL = ("broken_model", *(check.name for check in server.CHECKS if check.needs_model))
-"""Those that a recipe without a test model cannot have."""
+_NEEDS_MODEL: Final = ("broken_model", *(check.name for check in server.CHECKS if check.needs_model))
 
 _NO_MODEL = "the recipe names no test model"
+
+
+def names_of(family: Family) -> tuple[str, ...]:
+    """Name the checks that are run on every image of a family, in order; the one on a GPU is beside them."""
+    return (*_ALWAYS, *(_PYTHON if family is Family.PYTHON else ()), *_BROKEN_MODEL, *_SERVER)
+
+
+def skipped_by(smoke: Smoke) -> tuple[str, ...]:
+    """Name the checks that a recipe's own words leave out: nothing more can be required of its image."""
+    server_checks = tuple(_SERVER) if smoke.no_server else ()
+    return (*server_checks, *(_NEEDS_MODEL if smoke.model is SmokeModel.NONE else ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +71,7 @@ class Ran:
 
 def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
     """Run all checks, those of the server also on the GPU where there is one."""
-    image = replace(image, until=image.clock() + WHOLE_S)
+    image = replace(image, until=image.clock() + image.limits.whole_s)
     read = helptext.Read(verdict=Verdict(findings=()))
 
     def help_() -> Verdict:
@@ -61,10 +82,18 @@ def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
     results = [
         _timed("version", lambda: version.check(image)),
         _timed("help", help_),
-        _timed("arguments", lambda: arguments.check(image, read.flags)),
+        *(
+            _python(image, read.flags)
+            if image.expect.family is Family.PYTHON
+            else _compiled(image, read.flags)
+        ),
         _broken_model(image),
         *_server(image),
     ]
+    if image.expect.no_server and isinstance(gpu, HostGpu):
+        gpu = NoGpu(
+            reason="the checks on a GPU are those of the server, which this recipe does not start for a test"
+        )
     if isinstance(gpu, NoGpu):
         results.append(_skipped(GPU, gpu.reason))
     else:
@@ -78,7 +107,22 @@ def _broken_model(image: RunningImage) -> CheckResult:
     return _timed("broken_model", lambda: broken_model.check(image))
 
 
+def _compiled(image: RunningImage, flags: tuple[HelpFlag, ...]) -> tuple[CheckResult, ...]:
+    return (_timed("arguments", lambda: arguments.check(image, flags)),)
+
+
+def _python(image: RunningImage, flags: tuple[HelpFlag, ...]) -> Iterator[CheckResult]:
+    judge = cache(lambda: serveargs.judge(image))
+    yield _timed("arguments", lambda: serveargs.check(judge(), flags))
+    yield _timed("registries", lambda: serveargs.registries(judge()))
+    yield _timed("imports", lambda: packages.imports(image))
+    yield _timed("toolkit", lambda: packages.toolkit(image))
+    yield _timed("bytecode", lambda: packages.bytecode(image))
+
+
 def _server(image: RunningImage, checks: tuple[ServerCheck, ...] = server.CHECKS) -> list[CheckResult]:
+    if image.expect.no_server:
+        return [_skipped(check.name, image.expect.no_server) for check in checks]
     results: list[CheckResult] = []
     try:
         with session(image) as started:

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from build.image.tree import Kind, printable
-from build.recipe.model import Driver
+from build.recipe.model import Driver, Family
 from build.smoke.model import Expectations
 from build.smoke.static.driver import DRIVER, INJECTED, provides
 from build.smoke.static.elf import BrokenElfError, ElfKind, Symbols
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 from build.smoke.static.loader import Loaded, Loader
 from build.smoke.static.program import find_program
+from build.smoke.static.residents import Residents, tolerated
 
 __all__ = ["CHECK", "check"]
 
@@ -31,7 +32,7 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         if image.config.variable("LD_LIBRARY_PATH")
         else (),
     )
-    roots = list(_load_all(image, loader))
+    roots = list(_load_all(image, loader, Residents(image, loader)))
     findings = [
         *(f"{printable(path)} is {why}" for path, why in sorted(image.broken.items())),
         *_dangling(image),
@@ -46,11 +47,12 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         findings=tuple(dict.fromkeys(findings)),
         detail={
             "files": len(image.elves),
+            **_by_others(roots),
             "injected": sorted(
                 {name for root in roots for one in root.everything() for name in one.injected}
             ),
             "tree": tree,
-            "others": _others(roots, shown, expect.app),
+            "others": _others(roots, shown, expect.app) if expect.family is not Family.PYTHON else [],
         },
     )
 
@@ -62,7 +64,7 @@ CHECK: Final = StaticCheck(
 )
 
 
-def _load_all(image: StaticImage, loader: Loader) -> Iterator[Loaded]:
+def _load_all(image: StaticImage, loader: Loader, residents: Residents) -> Iterator[Loaded]:
     """Yield each program, then each library that none of them brings in: it is loaded by dlopen."""
     seen: set[str] = set()
     needed = {name for elf in image.elves.values() for name in elf.needed}
@@ -71,7 +73,7 @@ def _load_all(image: StaticImage, loader: Loader) -> Iterator[Loaded]:
     libraries.sort(key=lambda path: (image.elves[path].soname or path.rpartition("/")[2]) in needed)
     for path in [*programs, *libraries]:
         if path not in seen:
-            root = loader.load(path)
+            root = loader.load(path, residents.of(path))
             seen.update(one.path for one in root.everything())
             yield root
 
@@ -81,6 +83,8 @@ def _missing(root: Loaded, image: StaticImage) -> Iterator[str]:
         yield f"{printable(root.path)} is started by {root.elf.loader}, which is nowhere in the image"
     for one in root.everything():
         for name, why in one.missing.items():
+            if name in tolerated(one.path):
+                continue
             yield f"{printable(one.path)} needs {name}: {'it ' if why.startswith('is ') else ''}{why}"
 
 
@@ -173,6 +177,22 @@ def _others(roots: list[Loaded], shown: set[str], app: str) -> list[dict[str, An
     """Draw what lies beside the server and is not linked to it: libraries for dlopen, further programs."""
     folder = app.strip("/") + "/"
     return [_tree(root, shown) for root in roots if root.path.startswith(folder) and root.path not in shown]
+
+
+def _by_others(roots: list[Loaded]) -> dict[str, Any]:
+    """Say what is only found because it is loaded before, and what may be missing."""
+    files = [one for root in roots for one in root.everything()]
+    resident = {
+        printable(one.path): {name: printable(path) for name, path in one.resident.items()}
+        for one in files
+        if one.resident
+    }
+    unloadable = {
+        printable(one.path): sorted(set(one.missing) & tolerated(one.path).keys())
+        for one in files
+        if one.missing
+    }
+    return {"resident": resident, "unloadable": unloadable} if resident or unloadable else {}
 
 
 def _tree(one: Loaded, shown: set[str]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The GPU code in the compiled libraries is for exactly the architectures that the recipe promises."""
+"""The GPU code in the compiled libraries is for exactly the architectures that the recipe promises.
+
+Published wheels have code for many. There the promised ones must be among them, in the server's package and in torch; a
+server that is pure Python has none.
+"""
 
 import hashlib
 import re
@@ -6,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from build.image.tree import Entry, printable
+from build.recipe.model import Family
 from build.smoke.model import Expectations
 from build.smoke.static.elf import BrokenElfError
 from build.smoke.static.fatbin import DeviceCode, UnknownLayoutError, read_device_code
@@ -13,6 +18,7 @@ from build.smoke.static.image import StaticCheck, StaticImage, Verdict, is_vendo
 
 __all__ = ["CHECK", "check", "promised_targets"]
 
+_TORCH: Final = "torch"
 _ARCHITECTURE: Final = re.compile(r"(\d+[af]?)(-real|-virtual)?")
 
 
@@ -24,13 +30,16 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         return Verdict(findings=(str(error),))
     codes: dict[str, tuple[DeviceCode, ...]] = {}
     findings: list[str] = []
-    for entry in image.built(expect):
+    for entry in (*image.built(expect), *_torch(image, expect)):
         try:
             codes[entry.path] = _read(entry)
         except (UnknownLayoutError, BrokenElfError) as error:
             findings.append(f"{printable(entry.path)}: the device code cannot be read: {error}")
-    findings += _unpromised(codes, promised, expect)
-    findings += _absent(codes, promised, expect)
+    if expect.family is Family.PYTHON:
+        findings += _not_among(image, codes, promised, expect)
+    else:
+        findings += _unpromised(codes, promised, expect)
+        findings += _absent(codes, promised, expect)
     return Verdict(
         findings=tuple(findings),
         detail={
@@ -89,6 +98,41 @@ def _absent(
     for target in promised:
         if target not in there:
             yield f"no compiled library holds {target}, {_promise(promised, expect)}"
+
+
+def _torch(image: StaticImage, expect: Expectations) -> Iterator[Entry]:
+    """Yield torch's own libraries where the server needs torch: without kernels of its own it runs nothing of anybody's."""
+    server = image.installed.server(expect.entrypoint)
+    if expect.family is not Family.PYTHON or server is None:
+        return
+    needed = {package.name for package in image.installed.needs(server.name)}
+    for path, owner in sorted(image.installed.owners.items()):
+        entry = image.rootfs.get(path)
+        if owner == _TORCH and owner in needed and path in image.elves and entry is not None:
+            yield entry
+
+
+def _not_among(
+    image: StaticImage,
+    codes: dict[str, tuple[DeviceCode, ...]],
+    promised: tuple[str, ...],
+    expect: Expectations,
+) -> Iterator[str]:
+    """Find what a package has no code for; one that has libraries and no code at all is built for the CPU."""
+    there: dict[str, set[str]] = {}
+    for path, found in codes.items():
+        owned = there.setdefault(image.installed.owners[path], set())
+        owned.update(code.target for code in found if not code.empty)
+    for package, targets in sorted(there.items()):
+        for target in promised:
+            if _plain(target) not in map(_plain, targets):
+                has = ", ".join(sorted(targets)) or "no device code at all"
+                yield f"the package {package} has no code for {target}, {_promise(promised, expect)}; it has {has}"
+
+
+def _plain(target: str) -> str:
+    """An `a` or `f` in a wheel is code of its own beside, or in place of, what runs on the same card."""
+    return target.rstrip("af")
 
 
 def _promise(promised: tuple[str, ...], expect: Expectations) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 from build.image.config import ImageConfig
 from build.image.tree import Entry, Kind, Rootfs
+from build.recipe.model import Family
 from build.smoke.model import Expectations
 from build.smoke.static.elf import Elf, Symbols, read_symbols
+from build.smoke.static.installed import Installed
 
 __all__ = ["StaticCheck", "StaticImage", "Verdict", "is_vendor"]
 
@@ -36,18 +38,29 @@ class StaticImage:
     """Readable ELF files by path."""
     broken: Mapping[str, str]
     """Files that begin as ELF files and cannot be read, and why."""
+    installed: Installed = field(default_factory=Installed)
+    """Python packages."""
     host_words: tuple[str, ...] = ()
     """Words that name the build host: its name, its user's home, the checkout."""
 
     def built(self, expect: Expectations) -> Iterator[Entry]:
-        """Yield the ELF files that the recipe compiled, each content once, sorted by path."""
+        """Yield the ELF files that the image is about, each content once, sorted by path.
+
+        Those that the recipe compiled; of an image of Python packages those of the server's own package.
+        """
         seen = set()
-        for entry in self.below(expect.app):
-            if entry.path in self.elves and not is_vendor(self.elves[entry.path].soname or entry.path):
+        for entry in self.rootfs:
+            if entry.kind is Kind.FILE and entry.path in self.elves and self._is_built(entry.path, expect):
                 assert entry.content is not None
                 if entry.content not in seen:
                     yield entry
                 seen.add(entry.content)
+
+    def _is_built(self, path: str, expect: Expectations) -> bool:
+        if expect.family is Family.PYTHON:
+            server = self.installed.server(expect.entrypoint)
+            return server is not None and self.installed.owners.get(path) == server.name
+        return path.startswith(expect.app.strip("/") + "/") and not is_vendor(self.elves[path].soname or path)
 
     def symbols(self, path: str) -> Symbols:
         """Return the dynamic symbols of an ELF file of the image. Raises BrokenElfError."""

@@ -37,6 +37,8 @@ class Loaded:
     """What was found, by the name that was asked for."""
     injected: list[str] = field(default_factory=list)
     """What the container runtime will bring."""
+    resident: dict[str, str] = field(default_factory=dict)
+    """What is in the process already, and the path it was loaded from."""
     missing: dict[str, str] = field(default_factory=dict)
     """What was not found, and why."""
 
@@ -69,8 +71,13 @@ class Loader:
         self._cache = _read_cache(self.rootfs)
         self._configured = configured_folders(self.rootfs)
 
-    def load(self, path: str) -> Loaded:
-        """Load a program or a library and, breadth first, all that it needs."""
+    def load(self, path: str, resident: Mapping[str, Loaded] | None = None) -> Loaded:
+        """Load a program or a library and, breadth first, all that it needs.
+
+        Args:
+            path: of the file.
+            resident: what is in the process already, by SONAME: the loader takes it for a name that it finds nowhere.
+        """
         root = Loaded(path=path, origin=f"/{path}".rpartition("/")[0], elf=self.elves[path])
         known = {path.rpartition("/")[2]: root} | ({root.elf.soname: root} if root.elf.soname else {})
         queue = [root]
@@ -80,7 +87,10 @@ class Loader:
                 old = known.get(name)
                 found = old or self._find(name, one)
                 if isinstance(found, str):
-                    if name in self.injected:
+                    if resident and name in resident:
+                        one.needs[name] = known[name] = resident[name]
+                        one.resident[name] = resident[name].path
+                    elif name in self.injected:
                         one.injected.append(name)
                     else:
                         one.missing[name] = found

@@ -7,8 +7,10 @@ from typing import Final
 
 from build.image.rootfs import ELF_MAGIC
 from build.image.tree import Entry, Kind, printable
+from build.recipe.model import Family
 from build.smoke.model import Expectations
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict, is_vendor
+from build.smoke.static.python_residue import python_residue
 
 __all__ = ["CHECK", "check"]
 
@@ -61,6 +63,7 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         *_development(image, expect),
         *_host(image),
         *_apt(image),
+        *(python_residue(image) if expect.family is Family.PYTHON else ()),
         *_named(image, expect, words),
     ]
     shown = findings[:_LIMIT] + ([f"and {len(findings) - _LIMIT} more"] if len(findings) > _LIMIT else [])
@@ -94,13 +97,13 @@ def _counts(entry: Entry, why: str, expect: Expectations) -> bool:
         return entry.kind is not Kind.FOLDER and entry.size > 0
     if why == "a compiler":
         # Python packages bring their own, to compile kernels at run time: triton has a ptxas.
-        theirs = bool(expect.imports) and f"/{entry.path}".startswith(f"{expect.app}/")
+        theirs = expect.family is Family.PYTHON and f"/{entry.path}".startswith(f"{expect.app}/")
         return entry.kind is not Kind.FOLDER and _PROGRAM_FOLDERS.match(entry.path) is not None and not theirs
     return True
 
 
 def _development(image: StaticImage, expect: Expectations) -> Iterator[str]:
-    if expect.imports:
+    if expect.family is Family.PYTHON:
         # Python packages carry headers and sources that they compile from at run time.
         return
     for entry in image.below(expect.app):

@@ -13,6 +13,7 @@ from tests.unit.pin.repositories import DIFF, MAIN
 pytestmark = pytest.mark.processes
 
 FILE = "mini/0001-a.patch"
+GONE = ": its target is gone, src/main.cpp has none of the lines that it changes"
 FRESH = "write the patch anew against the pinned commit, or pin a commit that it fits"
 
 
@@ -107,7 +108,7 @@ def test_a_patch_without_its_target_is_refused(index_of: Trees, tmp_path: Path) 
 
 def test_a_conflict_is_refused(index_of: Trees, tmp_path: Path) -> None:
     index = index_of({"src/main.cpp": MAIN.replace("return 11;", "return 42;")})
-    message = f"patches/{FILE} conflicts with the source at src/main.cpp:8"
+    message = f"patches/{FILE} conflicts with the source at src/main.cpp:8{GONE}"
     assert refused(index, tmp_path, DIFF) == (message, FRESH)
 
 
@@ -119,7 +120,8 @@ def test_blanks_are_context_like_everything_else(
     config.write_text("[apply]\n\tignoreWhitespace = change\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
     index = index_of({"src/main.cpp": MAIN.replace("int line_11()", "int  line_11()")})
-    assert refused(index, tmp_path, DIFF)[0] == f"patches/{FILE} conflicts with the source at src/main.cpp:8"
+    message = f"patches/{FILE} conflicts with the source at src/main.cpp:8{GONE}"
+    assert refused(index, tmp_path, DIFF)[0] == message
 
 
 def test_a_patch_of_words_alone_is_refused(index: TreeIndex, tmp_path: Path) -> None:

@@ -39,10 +39,13 @@ def test_a_lock_says_how_it_is_refreshed() -> None:
     assert text.endswith("nvidia-cuda-nvcc==13.0.88 --hash=sha256:aa\n")
 
 
-def test_only_the_commit_of_a_recipe_changes() -> None:
-    recipe = f"name: x\nsource:\n  commit: {'1' * 40}  # kept? no: a comment makes it another line\n  commit: {'1' * 40}\n"
-    changed = with_commit(recipe, "2" * 40)
-    assert changed == recipe.replace(f"  commit: {'1' * 40}\n", f"  commit: {'2' * 40}\n")
+def test_only_the_commit_below_a_repository_changes() -> None:
+    url, old, new = "https://samples.ingot.invalid/x.git", "1" * 40, "2" * 40
+    recipe = (
+        f"source:\n  repo: https://example.org/x.git\n  commit: {old}\n"
+        f"sets:\n  - name: y\n    repo: {url}\n    # kept\n    version: v1\n    commit: {old}\n    more: {old}\n"
+    )
+    assert with_commit(recipe, url, new) == recipe.replace(f"    commit: {old}\n", f"    commit: {new}\n")
 
 
 def test_debian_s_digest_is_the_one_line_that_changes(tmp_path: Path) -> None:

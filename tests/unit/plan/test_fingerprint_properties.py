@@ -98,6 +98,7 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
     "recipe.smoke.refused": WORDS,
     "recipe.smoke.args": WORDS,
     "recipe.smoke.imports": WORDS,
+    "recipe.smoke.no_server": TEXT,
     "recipe.smoke.model": st.sampled_from(SmokeModel),
     "recipe.smoke.sigterm_exit": st.integers(0, 255),
     "recipe.smoke.endpoints": st.just(()),
@@ -132,6 +133,8 @@ ELSEWHERE = {
     "recipe.runtime.packages": "the base's lock",
     "recipe.origin": "for messages",
     "pin.source.wheels": "of another family: test_python.py",
+    "recipe.patch_sets": "of another family: test_orders.py",
+    "pin.sets": "of another family: test_orders.py",
     "pin.source.patched_tree": "tree and patches give it",
 }
 """Fields that reach the fingerprint by another one, or are for people."""

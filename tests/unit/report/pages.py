@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from build.image.model import BuiltImage, Layer
-from build.pin.model import PatchProof, Pin, PinnedImage, PinnedSource
+from build.pin.model import PatchedFile, PatchProof, Pin, PinnedImage, PinnedSource
 from build.plan.model import ImagePlan
 from build.publish.model import PushReceipt
 from build.recipe.model import (
@@ -40,6 +40,8 @@ __all__ = [
     "NAMES",
     "PLAN",
     "RECEIPT",
+    "RUNNING",
+    "STATIC",
     "artifacts",
     "page",
     "report",
@@ -48,7 +50,9 @@ __all__ = [
 AT = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 COMMIT = Commit("633cd34fb6df72ad88a74e9320dad03ddd788fb1")
 FINGERPRINT = "5f0c1e7a2b9d" + "4" * 52
-NAMES = (*static.NAMES, *running.NAMES, running.GPU)
+STATIC = static.names_of(Family.LLAMA_CPP)
+RUNNING = running.names_of(Family.LLAMA_CPP)
+NAMES = (*STATIC, *RUNNING, running.GPU)
 
 
 def digest(letter: str) -> Digest:
@@ -116,6 +120,10 @@ PIN = Pin(
             PatchProof(
                 file="beellama/0001-keep-the-draft-cache.patch", sha256="9a2ac38f7aec" + "0" * 52, verdict="clean",
                 touches=("common/speculative.cpp", "tools/server/server.cpp"),
+                changes=(
+                    PatchedFile(path="common/speculative.cpp", before="a1" * 20, after="b2" * 20),
+                    PatchedFile(path="tools/server/draft.cpp", before="", after="c3" * 20),
+                ),
             ),
             PatchProof(
                 file="beellama/0002-name-the-device.patch", sha256="77e0b1c2d3e4" + "0" * 52, verdict="offset 12",

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from build.recipe.model import Family
 from build.report.checks import Ended, check_rows, count
 from build.report.evidence import evidence
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.run import expectations_of
+from build.smoke.run import check_names, expectations_of
 from build.smoke.running import suite as running
 from build.smoke.static import suite as static
-from tests.unit.report.pages import DETAILS, NAMES, NO_GPU, PLAN, report
+from tests.unit.report.pages import DETAILS, NAMES, NO_GPU, PLAN, RUNNING, report
 
 REQUIRED = expectations_of(PLAN).required
 JSON = st.recursive(
@@ -29,7 +30,10 @@ def failed(name: str, reason: str) -> CheckResult:
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+EVERY = {*NAMES, *check_names(Family.PYTHON)}
+
+
+@pytest.mark.parametrize("name", sorted(EVERY))
 def test_every_check_says_in_one_sentence_what_it_keeps_off(name: str) -> None:
     sentence = {**static.PROTECTS, **running.PROTECTS}[name]
     assert sentence[0].isupper()
@@ -39,7 +43,7 @@ def test_every_check_says_in_one_sentence_what_it_keeps_off(name: str) -> None:
 
 
 def test_no_sentence_is_of_a_check_that_is_gone() -> None:
-    assert {*static.PROTECTS, *running.PROTECTS} == set(NAMES)
+    assert {*static.PROTECTS, *running.PROTECTS} == EVERY
 
 
 @pytest.mark.parametrize(
@@ -73,6 +77,31 @@ def test_evidence_in_words(name: str, words: str) -> None:
     assert evidence(name, DETAILS[name]) == words
 
 
+@pytest.mark.parametrize(
+    ("name", "detail", "words"),
+    [
+        ("platform_plugin", {"general": [], "packages": 2}, "none among 2 packages; general plugins: none"),
+        (
+            "platform_plugin",
+            {"general": ["a: b = c:d"], "packages": 1},
+            "none among 1 package; general plugins: a: b = c:d",
+        ),
+        ("registries", {"known": ["tool parser: qwen3"]}, "known: tool parser: qwen3"),
+        ("registries", {"known": []}, "the command line names nothing that the parser would not check"),
+        ("imports", {"imported": ["a", "a.b"]}, "2 modules: a, a.b"),
+        ("toolkit", {"torch": "2.11.0", "cuda": "13.0"}, "torch 2.11.0 is built with CUDA 13.0"),
+        ("toolkit", {"torch": "", "cuda": ""}, "no torch in the image"),
+        (
+            "bytecode",
+            {"compiled": 20474, "sources": 3},
+            "20,474 compiled files, each of its source; 3 sources compile",
+        ),
+    ],
+)
+def test_evidence_of_packages_in_words(name: str, detail: dict[str, Any], words: str) -> None:
+    assert evidence(name, detail) == words
+
+
 def test_a_check_without_words_shows_its_detail() -> None:
     assert evidence("tokens", {"answer": "x"}) == "answer: x"
     assert evidence("tokens", {"tokens": [12, 118]}) == "the right tokens, twice: 12, 118"
@@ -84,7 +113,10 @@ def test_long_evidence_is_cut() -> None:
     assert len(evidence("new", {"a": "x" * 1000})) == 400
 
 
-@given(name=st.sampled_from([*NAMES, "new"]), detail=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4))
+@given(
+    name=st.sampled_from([*sorted(EVERY), "new"]),
+    detail=st.dictionaries(st.sampled_from(KEYS), JSON, max_size=4),
+)
 def test_no_detail_breaks_the_page(name: str, detail: dict[str, Any]) -> None:
     assert len(evidence(name, detail)) <= 400
 
@@ -98,7 +130,7 @@ def test_failed_ones_come_first_with_their_findings() -> None:
         failed("health", "no answer; the server's last lines:\nline one\nline two"),
         CheckResult(name="tokens", outcome=Outcome.SKIPPED, reason="the server did not become healthy"),
     )
-    rows = check_rows(found, REQUIRED)
+    rows = check_rows(found, REQUIRED, NAMES)
     assert [(row.name, row.ended) for row in rows[:4]] == [
         ("closure", Ended.FAILED),
         ("health", Ended.FAILED),
@@ -116,7 +148,7 @@ def test_failed_ones_come_first_with_their_findings() -> None:
 
 
 def test_what_a_static_test_leaves_out_is_said() -> None:
-    rows = {row.name: row for row in check_rows(report(without=(*running.NAMES, "gpu")), REQUIRED)}
+    rows = {row.name: row for row in check_rows(report(without=(*RUNNING, "gpu")), REQUIRED, NAMES)}
     assert rows["health"].ended is Ended.NOT_RUN
     assert rows["health"].required
     assert rows["health"].reason == "this smoke test left it out"
@@ -125,6 +157,6 @@ def test_what_a_static_test_leaves_out_is_said() -> None:
 
 
 def test_without_any_report_nothing_was_run() -> None:
-    rows = check_rows(None, REQUIRED)
+    rows = check_rows(None, REQUIRED, NAMES)
     assert {row.name for row in rows} == set(NAMES)
     assert {(row.ended, row.reason) for row in rows} == {(Ended.NOT_RUN, "the image was not smoke-tested")}

@@ -9,8 +9,7 @@ import pytest
 from build.report.junit import junit
 from build.report.page import Page
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.running import suite as running
-from tests.unit.report.pages import NAMES, NO_GPU, PLAN, page, report
+from tests.unit.report.pages import NAMES, NO_GPU, PLAN, RUNNING, page, report
 
 HOSTILE = '\x1b[31m]]></failure><script>\x00\ud800\ufffe"&<\x85'
 FAILED = CheckResult(name="closure", outcome=Outcome.FAILED, reason=f"{HOSTILE}\nsecond", seconds=1.5)
@@ -64,7 +63,7 @@ def test_outcomes_carry_their_reasons() -> None:
 
 
 def test_what_did_not_run_is_skipped() -> None:
-    found = cases(page(report=report(without=(*running.NAMES, "gpu"))))
+    found = cases(page(report=report(without=(*RUNNING, "gpu"))))
     skipped = found["health"].find("skipped")
     assert skipped is not None
     assert skipped.get("message") == "this smoke test left it out"

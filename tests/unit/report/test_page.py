@@ -9,12 +9,22 @@ from build.plan.model import ImagePlan
 from build.recipe.refs import Digest
 from build.report.detail import Detail
 from build.report.inside import drawn, layer_rows, libraries, size
+from build.report.ledger import FileRow
 from build.report.page import Page, Standing
 from build.settings import Namespace
 from build.smoke.model import CheckResult, Outcome
-from build.smoke.running import suite as running
-from build.smoke.static import suite as static
-from tests.unit.report.pages import BUILT, DETAILS, DIFFERENCE, NAMES, PLAN, RECEIPT, page, report
+from tests.unit.report.pages import (
+    BUILT,
+    DETAILS,
+    DIFFERENCE,
+    NAMES,
+    PLAN,
+    RECEIPT,
+    RUNNING,
+    STATIC,
+    page,
+    report,
+)
 
 PASSED = len(NAMES) - 1
 """All but the one on a GPU."""
@@ -35,9 +45,9 @@ UNHEALTHY = CheckResult(name="tokens", outcome=Outcome.SKIPPED, reason="the reci
             f"closure: failed, so it cannot be pushed (1 failed, {PASSED - 1} passed, 1 skipped)",
         ),
         (
-            report(without=(*running.NAMES, "gpu")),
+            report(without=(*RUNNING, "gpu")),
             Standing.INCOMPLETE,
-            f"{len(static.NAMES)} passed, {len(running.NAMES) + 1} not run; a push also needs {', '.join(running.NAMES)}",
+            f"{len(STATIC)} passed, {len(RUNNING) + 1} not run; a push also needs {', '.join(RUNNING)}",
         ),
         (report(UNHEALTHY), Standing.INCOMPLETE, f"{PASSED - 1} passed, 2 skipped; a push also needs tokens"),
         (None, Standing.UNTESTED, "no smoke test of this image has ended: it cannot be pushed"),
@@ -138,10 +148,11 @@ def test_sizes(count: float, text: str) -> None:
 
 def test_patches_with_what_applying_them_did() -> None:
     first, second = page().patches
-    assert (first.verdict, first.foundational, first.touches[0]) == ("clean", True, "common/speculative.cpp")
-    assert (second.verdict, second.sha256[:12]) == ("offset 12", "77e0b1c2d3e4")
+    assert (first.outcome, first.said, first.foundational) == ("applied", "clean", True)
+    assert first.files[0] == FileRow(path="common/speculative.cpp", before="a1" * 20, after="b2" * 20)
+    assert (second.said, second.identity[:12]) == ("offset 12", "77e0b1c2d3e4")
     unproven = replace(PLAN, pin=replace(PLAN.pin, source=replace(PLAN.pin.source, patches=())))
-    assert {row.verdict for row in page(plan=unproven).patches} == {"not proven"}
+    assert {(row.outcome, row.expected) for row in page(plan=unproven).patches} == {("not proven", False)}
 
 
 def of_repository(found: Page) -> str:

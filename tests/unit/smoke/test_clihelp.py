@@ -1,5 +1,6 @@
 """Help texts of several generations, taken apart. The long ones in tests/data/help/ were printed by built images."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from build.smoke.clihelp import HelpFlag, find_flag, parse_help
 
 DATA = Path(__file__).parents[2] / "data" / "help"
 LLAMA = parse_help((DATA / "llama-cpp-af6528e6.txt").read_text())
+VLLM = parse_help((DATA / "vllm-0.21.0.txt").read_text())
 MINI = parse_help((DATA / "minifork.txt").read_text())
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
@@ -245,3 +247,53 @@ def test_what_is_no_flag(text: str) -> None:
 def test_a_heading_ends_a_flags_text() -> None:
     first, second = parse_help("--a N    one\n\nserver:\n             lost\n--b    two\n")
     assert (first.text, second.text) == ("one", "two")
+
+
+def test_every_flag_of_vllm_is_read_once_and_nothing_else() -> None:
+    text = (DATA / "vllm-0.21.0.txt").read_text()
+    listed = re.findall(r"^  (-[\w-]+)", text, re.MULTILINE)
+    assert [flag.spellings[0] for flag in VLLM] == listed
+    assert len(VLLM) == 248
+
+
+@pytest.mark.parametrize(
+    ("name", "spellings", "value", "values", "default"),
+    [
+        ("--api-key", ("--api-key",), "API_KEY [API_KEY ...]", (), "None"),
+        ("-sc", ("--speculative-config", "-sc"), "SPECULATIVE_CONFIG", (), "None"),
+        ("--enable-log-requests", ("--enable-log-requests", "--no-enable-log-requests"), "", (), "False"),
+        (
+            "--gdn-prefill-backend",
+            ("--gdn-prefill-backend",),
+            "{flashinfer,triton}",
+            ("flashinfer", "triton"),
+            "None",
+        ),
+        ("-q", ("--quantization", "-q"), "QUANTIZATION", (), "None"),
+    ],
+)
+def test_flags_of_vllm(
+    name: str, spellings: tuple[str, ...], value: str, values: tuple[str, ...], default: str
+) -> None:
+    flag = named(VLLM, name)
+    assert (flag.spellings, flag.value, flag.values, flag.default) == (spellings, value, values, default)
+
+
+def test_a_long_list_of_choices_is_read_whole() -> None:
+    flag = named(VLLM, "--kv-cache-dtype")
+    assert len(flag.values) == 15
+    assert {"auto", "fp8_e5m2", "nvfp4", "turboquant_k8v4"} < set(flag.values)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '  --json-arg \'{"key1": "value1"}\'',
+        "  --json-arg.key1 value1 --json-arg.key2 value2",
+        "  --help=ModelConfig, --help=Frontend)",
+    ],
+)
+def test_an_example_is_no_flag(line: str) -> None:
+    assert parse_help(f"{line}\n  --real N              text\n") == (
+        HelpFlag(spellings=("--real",), value="N", text="text"),
+    )

@@ -4,16 +4,17 @@ from collections import Counter
 from pathlib import Path
 
 from build.image.layout import open_layout
+from build.recipe.model import Family
 from build.smoke.model import Expectations, Outcome
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
-from build.smoke.static.suite import CHECKS, NAMES, run_static
+from build.smoke.static.suite import CHECKS, PYTHON, names_of, run_static
 from tests.layouts import Tree, hardlink, symlink, write_layout
 from tests.unit.smoke.samples import EXPECT, results
 
 
 def test_the_good_image_passes_every_check(tmp_path: Path) -> None:
     found = results(tmp_path)
-    assert tuple(found) == NAMES
+    assert tuple(found) == names_of(Family.LLAMA_CPP)
     assert {name: check.reason for name, check in found.items() if check.outcome is not Outcome.PASSED} == {}
     detail = dict(found["layout"].detail)
     largest = detail.pop("largest")
@@ -53,10 +54,12 @@ def test_each_layer_is_opened_once(tmp_path: Path) -> None:
 
 
 def test_names_and_sentences() -> None:
-    assert NAMES == (
+    compiled = (
         "layout", "closure", "driver_boundary", "link_facts", "gpu_code", "labels", "user", "links", "residue", "timestamps",
     )  # fmt: skip
-    assert all(check.protects.endswith(".") for check in CHECKS)
+    assert names_of(Family.LLAMA_CPP) == compiled
+    assert names_of(Family.PYTHON) == (*compiled, "platform_plugin", "patches")
+    assert all(check.protects.endswith(".") for check in (*CHECKS, *PYTHON))
 
 
 def test_a_broken_layout_is_a_failed_check_and_skips_the_others(tmp_path: Path) -> None:

@@ -110,3 +110,16 @@ def test_help_on_stderr_is_read_too() -> None:
 
     image = running_image(Older(good_server()))
     assert [flag.name for flag in helptext.check(image).flags] == list(FLAGS)
+
+
+def test_a_help_that_names_the_way_to_the_whole_is_asked_again() -> None:
+    class Sections(FakeEngine):
+        def _start(self, container: FakeContainer) -> None:
+            container.exit_code = 0
+            container.stdout = "For full list: vllm serve --help=all\n"
+            if container.spec.args == ("--help=all",):
+                container.stdout = listing("--model MODEL")
+
+    image = running_image(Sections(good_server()))
+    assert helptext.check(image).verdict.findings == ()
+    assert [spec.args for spec in asked(image).specs] == [("--help",), ("--help=all",)]

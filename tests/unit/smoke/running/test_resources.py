@@ -2,17 +2,21 @@
 
 import pytest
 
+from build.recipe.model import Family
 from build.smoke.model import Outcome
 from build.smoke.running import resources
-from build.smoke.running.limits import LOG_BYTES, PROCESSES, SERVER_MEMORY, size
+from build.smoke.running.limits import LIMITS, LOG_BYTES, PROCESSES, size
+from build.smoke.running.session import session
 from tests.fakes import Server
 from tests.unit.smoke.running.images import findings, good_server, outcomes, running_image
+
+SERVER_MEMORY = LIMITS[Family.LLAMA_CPP].memory
 
 
 def test_a_modest_server_passes_with_its_figures() -> None:
     image = running_image(good_server(memory=7 << 20, processes=5, log="ready\n"))
-    with image.engine.started(image.spec()) as container:
-        verdict = resources.check(container)
+    with session(image) as started:
+        verdict = resources.check(started)
     assert verdict.findings == ()
     assert verdict.detail == {
         "memory_peak": 7 << 20,
@@ -41,18 +45,18 @@ def test_a_modest_server_passes_with_its_figures() -> None:
     ],
 )
 def test_a_server_at_a_limit(server: Server, finding: str) -> None:
-    assert findings(lambda session: resources.check(session.container), running_image(server)) == [finding]
+    assert findings(resources.check, running_image(server)) == [finding]
 
 
 @pytest.mark.parametrize("server", [good_server(memory=SERVER_MEMORY - 1), good_server(printed=LOG_BYTES)])
 def test_a_server_just_below_one(server: Server) -> None:
-    assert findings(lambda session: resources.check(session.container), running_image(server)) == []
+    assert findings(resources.check, running_image(server)) == []
 
 
 def test_an_engine_that_does_not_tell_is_no_finding() -> None:
     image = running_image(good_server(memory=None))
-    with image.engine.started(image.spec()) as container:
-        assert resources.check(container).detail["memory_peak"] is None
+    with session(image) as started:
+        assert resources.check(started).detail["memory_peak"] is None
 
 
 def test_memory_is_named_where_the_server_never_came_up() -> None:

@@ -7,12 +7,13 @@ import pytest
 
 from build.doors.effects import ContainerSpec, GpuAccess, RunResult
 from build.errors import Unreachable, WorkFailed
-from build.recipe.model import SmokeModel
+from build.recipe.model import Family, Smoke, SmokeModel
 from build.smoke.model import Outcome
-from build.smoke.running.suite import GPU, NAMES, NEEDS_MODEL, run_running
+from build.smoke.running.suite import GPU, names_of, run_running, skipped_by
 from tests.fakes import FakeContainer, FakeEngine, Server
 from tests.unit.smoke.running.images import FLAGS, NONE, RTX, asked, good_server, outcomes, running_image
 
+NAMES = names_of(Family.LLAMA_CPP)
 PASSED = (Outcome.PASSED, "")
 UNHEALTHY = (Outcome.SKIPPED, "the server did not become healthy")
 
@@ -27,7 +28,7 @@ def test_a_good_image_passes_everything() -> None:
 
 def test_a_recipe_without_a_model_skips_what_needs_one() -> None:
     found = outcomes(running_image(good_server()))
-    for name in NEEDS_MODEL:
+    for name in skipped_by(Smoke(version="1")):
         assert found[name] == (Outcome.SKIPPED, "the recipe names no test model")
     assert found["sigterm"] == PASSED
 

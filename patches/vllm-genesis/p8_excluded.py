@@ -1,0 +1,6 @@
+"""Stands in the place of the set's patch 8, which has no switch: the recipe excludes it and says why."""
+
+
+def apply() -> tuple[str, str]:
+    """Answer as the set's own modules do, and change nothing: while the image is built, and in every process that starts."""
+    return "skipped", "excluded by the image's recipe"

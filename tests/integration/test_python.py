@@ -1,0 +1,151 @@
+"""The sample server of wheels: a good image passes every check for real, and one that is broken in many places fails each.
+
+The breaks do not touch each other, so one image has them all; each is named by its own check, in its own words.
+"""
+
+import pytest
+
+from build.doors.effects import EngineHandle
+from build.host.registry import RegistryServer
+from build.recipe.model import Family
+from build.settings import Settings
+from build.smoke.run import check_names
+from tests.integration.conftest import Checkout, make_checkout
+
+pytestmark = pytest.mark.engine
+
+RECIPE = "recipes/miniserve.yaml"
+TEMPLATE = "dockerfiles/python.Dockerfile.j2"
+HOOK = "FROM patched AS runtime\n"
+SITE = "/opt/venv/lib/python3.11/site-packages"
+
+BREAK = f"""{HOOK}RUN <<EOF
+set -eu
+cd {SITE}
+# A patch that was applied by half: what one module imports is gone from the other, and its byte code was kept.
+sed -i 's/class Cache/class Store/' miniserve/core/cache.py
+# A flag that upstream renamed.
+sed -i 's/--max-model-len/--max-length/' miniserve/cli.py
+# What smoke mounts to go without a GPU, left in the image; and a tool of the build.
+mkdir leftover-1.dist-info pip-1.dist-info
+printf '[vllm.platform_plugins]\\nleft = leftover:register\\n' > leftover-1.dist-info/entry_points.txt
+printf 'Metadata-Version: 2.1\\nName: pip\\nVersion: 1\\n' > pip-1.dist-info/METADATA
+# A torch for another CUDA.
+printf '__version__ = "2.9"\\nclass version:\\n    cuda = "12.9"\\n' > torch.py
+# An extension that needs a library which no package has.
+python3 -c 'import pathlib; libm = pathlib.Path("/lib/x86_64-linux-gnu/libm.so.6").read_bytes(); pathlib.Path("miniserve/_ext.so").write_bytes(libm.replace(bytes(1) + b"libc.so.6", bytes(1) + b"libx.so.6"))'
+# A ledger that says what is not so.
+mkdir -p /opt/ingot
+printf '{{"format": 1, "site": "{SITE}", "sets": [], "patches": [{{"id": "P1", "set": "genesis", "outcome": "half", "expected": "applied", "as_expected": false, "reason": "one anchor of two", "files": [{{"path": "miniserve/limits.py", "before": "", "after": "0123456789abcdef"}}]}}]}}' > /opt/ingot/ledger.json
+EOF
+"""
+
+
+@pytest.fixture(scope="module")
+def sound(
+    tmp_path_factory: pytest.TempPathFactory,
+    settings: Settings,
+    engine: EngineHandle,
+    loopback: RegistryServer,
+) -> Checkout:
+    made = make_checkout(tmp_path_factory.mktemp("sound") / "sound", settings, engine, loopback)
+    ran = made.run("image", "miniserve")
+    assert ran.code == 0, ran.err
+    return made
+
+
+@pytest.fixture(scope="module")
+def broken(
+    tmp_path_factory: pytest.TempPathFactory,
+    settings: Settings,
+    engine: EngineHandle,
+    loopback: RegistryServer,
+) -> Checkout:
+    made = make_checkout(tmp_path_factory.mktemp("broken") / "broken", settings, engine, loopback)
+    made.edit(TEMPLATE, HOOK, BREAK)
+    made.edit(
+        RECIPE, "refused: [--kv-cache-dtype q3_x, ", "sigterm_exit: 143\n  refused: [--kv-cache-dtype fp8, "
+    )
+    ran = made.run("image", "miniserve")
+    assert ran.code == 1, ran.err
+    assert "imports" in ran.err
+    assert made.run("push", "miniserve").code == 1
+    return made
+
+
+def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left: None) -> None:
+    checks = {one["name"]: one for one in sound.artifact("smoke", "miniserve")["checks"]}
+    assert set(checks) == set(check_names(Family.PYTHON))
+    assert {name for name, one in checks.items() if one["outcome"] != "passed"} <= {"gpu"}
+    assert checks["imports"]["detail"]["imported"] == [
+        "miniserve",
+        "miniserve.core.scheduler",
+        "miniserve.limits",
+        "miniserve.parsers",
+    ]
+    assert checks["tokens"]["detail"]["tokens"][:3] == [12, 118, 164]
+    assert checks["sigterm"]["detail"] == {"exit": 0}
+    assert checks["bytecode"]["detail"]["compiled"] > checks["bytecode"]["detail"]["sources"] > 5
+    assert sound.run("push", "miniserve").code == 0
+
+
+@pytest.mark.parametrize(
+    ("check", "says"),
+    [
+        ("closure", (f"{SITE}/miniserve/_ext.so needs libx.so.6: it is nowhere in the image",)),
+        (
+            "platform_plugin",
+            (f"{SITE}/leftover-1.dist-info announces left = leftover:register as a platform of vllm",),
+        ),
+        (
+            "residue",
+            (f"{SITE}/pip-1.dist-info is a tool to build packages, and no installed package needs it",),
+        ),
+        (
+            "patches",
+            (
+                "the patch minipatches M2 is not in the ledger",
+                "the patch genesis P1 ended as 'half', expected is 'applied': one anchor of two",
+                f"{SITE}/miniserve/limits.py is not what the patch genesis P1 made of it: it is ",
+                ", the ledger says 0123456789ab",
+            ),
+        ),
+        (
+            "imports",
+            (
+                "`import miniserve.core.scheduler`: ImportError: cannot import name 'Cache' from 'miniserve.core.cache'",
+            ),
+        ),
+        ("toolkit", ("torch 2.9 is built with CUDA 12.9, the recipe says 13.0",)),
+        (
+            "bytecode",
+            (
+                f"{SITE}/miniserve/core/__pycache__/cache.cpython-311.pyc was not compiled from its source",
+                f"{SITE}/miniserve/__pycache__/cli.cpython-311.pyc was not compiled from its source",
+            ),
+        ),
+        (
+            "arguments",
+            (
+                "the promised `--max-model-len 8192` is refused, --max-model-len is gone: --help does not list it either",
+                "miniserve: error: unrecognized arguments: --max-model-len 8192",
+                "`--kv-cache-dtype fp8` should be refused and is accepted: neither parser nor registries look at it",
+            ),
+        ),
+        ("sigterm", ("SIGTERM ended it with status 0, expected 143",)),
+    ],
+)
+def test_each_break_is_found_by_its_check(broken: Checkout, check: str, says: tuple[str, ...]) -> None:
+    result = broken.check(check, "miniserve")
+    assert result["outcome"] == "failed"
+    for text in says:
+        assert text in result["reason"]
+
+
+def test_nothing_else_is_found(broken: Checkout) -> None:
+    failed = {
+        one["name"] for one in broken.artifact("smoke", "miniserve")["checks"] if one["outcome"] == "failed"
+    }
+    assert failed == {
+        "closure", "platform_plugin", "residue", "patches", "imports", "toolkit", "bytecode", "arguments", "sigterm",
+    }  # fmt: skip
