@@ -16,7 +16,7 @@ pytestmark = pytest.mark.engine
 
 RECIPE = "recipes/miniserve.yaml"
 TEMPLATE = "dockerfiles/python.Dockerfile.j2"
-HOOK = "FROM application AS patched\n"
+HOOK = "FROM patched AS runtime\n"
 SITE = "/opt/venv/lib/python3.11/site-packages"
 
 BREAK = f"""{HOOK}RUN <<EOF
@@ -77,11 +77,8 @@ def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left:
     checks = {one["name"]: one for one in sound.artifact("smoke", "miniserve")["checks"]}
     assert set(checks) == set(check_names(Family.PYTHON))
     assert {name for name, one in checks.items() if one["outcome"] != "passed"} <= {"gpu"}
-    assert checks["imports"]["detail"]["imported"] == [
-        "miniserve",
-        "miniserve.core.scheduler",
-        "miniserve.limits",
-    ]
+    promised = {"miniserve", "miniserve.core.scheduler", "miniserve.limits"}
+    assert promised < set(checks["imports"]["detail"]["imported"]), "patched modules are imported too"
     assert checks["tokens"]["detail"]["tokens"][:3] == [12, 118, 164]
     assert checks["sigterm"]["detail"] == {"exit": 0}
     assert checks["bytecode"]["detail"]["compiled"] > checks["bytecode"]["detail"]["sources"] > 5
