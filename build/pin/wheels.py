@@ -25,6 +25,12 @@ _GLIBC = (28, 27, 17, 12, 5)
 """manylinux_2_N tags that NVIDIA's wheels carry; pip matches each exactly."""
 
 
+_ABSENT = "No matching distribution found"
+_UNANSWERED = "Could not fetch URL"
+"""pip's words. It says the first after the second too, and the second only where it is not told to be quiet."""
+_SHOWN = 6
+
+
 Pip = Callable[[tuple[str, ...]], object]
 """Runs a command to its end; raises CommandFailed with what it printed."""
 
@@ -113,7 +119,6 @@ def download_command(lock: WheelLock, folder: Path, options: Iterable[str]) -> t
             "-m",
             "pip",
             "download",
-            "--quiet",
             "--require-hashes",
             "--no-deps",
             "--only-binary=:all:",
@@ -124,14 +129,22 @@ def download_command(lock: WheelLock, folder: Path, options: Iterable[str]) -> t
 
 
 def _refusal(lock: WheelLock, error: CommandFailed) -> IngotError:
+    """Tell three things apart: other bytes, an index that does not have a wheel, an index that did not answer."""
     words = error.output.strip()
     if "DO NOT MATCH THE HASHES" in words:
         return WorkFailed(
             f"a wheel of {lock.title} is not the one that {lock.path.name} names:\n{words}",
             hint="the index serves other bytes: find out why before `nox -s pins`",
         )
+    said = [line for line in words.splitlines() if line.startswith("ERROR:") or _UNANSWERED in line]
+    reason = "\n".join(said[-_SHOWN:]) or words
+    if _ABSENT in words and _UNANSWERED not in words:
+        return WorkFailed(
+            f"the package index has not all wheels of {lock.title}:\n{reason}",
+            hint="is the index of pip's settings complete? The index that the lock was made from has them",
+        )
     return Unreachable(
-        f"the wheels of {lock.title} could not be downloaded:\n{words}",
+        f"the wheels of {lock.title} could not be downloaded:\n{reason}",
         hint="pip's own settings (PIP_INDEX_URL, PIP_CERT, pip.conf) say where they come from",
     )
 

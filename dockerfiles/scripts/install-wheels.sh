@@ -26,7 +26,8 @@ done < "$left_out"
 
 # Only what is new: rewriting an earlier layer's byte code would ship it twice. Some packages carry files that are no
 # Python of this version (templates, tests); nothing imports those, and they get no byte code.
+# compileall itself takes files one after the other.
 find "$site" -name '*.py' -cnewer /tmp/before | LC_ALL=C sort > /tmp/new
-"$venv/bin/python" -m compileall -qq -j 0 --invalidation-mode checked-hash -i /tmp/new ||
+xargs -r -d '\n' -n 200 -P "$(nproc)" "$venv/bin/python" -m compileall -qq --invalidation-mode checked-hash < /tmp/new ||
     echo "some files are no Python of this version and have no byte code"
 echo "$layer: $(wc -l < /tmp/new) modules"

@@ -1,4 +1,5 @@
 import hashlib
+import re
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ class FakePip:
 def test_pip_is_told_everything_that_decides_which_file_it_takes(tmp_path: Path) -> None:
     command = download_command(LOCK, tmp_path, cuda_target("aarch64"))
     assert command[1:] == (
-        *("-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps", "--only-binary=:all:"),
+        *("-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:"),
         *("--implementation=py", "--python-version=3.11", "--platform=any"),
         *(f"--platform=manylinux_2_{minor}_aarch64" for minor in (28, 27, 17, 12, 5)),
         *(f"--platform=manylinux{name}_aarch64" for name in ("2014", "2010", "1")),
@@ -66,7 +67,7 @@ def test_wheels_are_fetched_once(tmp_path: Path) -> None:
             "a wheel of CUDA 13.0 is not the one that cuda-13.0.txt names",
         ),
         (
-            "ERROR: No matching distribution found for nvidia-x (/srv/hash/index refused)",
+            "Could not fetch URL /srv/hash/index: refused - skipping\nERROR: No matching distribution found for nvidia-x",
             Unreachable,
             "the wheels of CUDA 13.0 could not be downloaded",
         ),
@@ -130,3 +131,15 @@ def test_no_header_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WorkFailed) as refused:
         cuda_header(tmp_path)
     assert refused.value.message == f"no wheel in {tmp_path} has cuda.h"
+
+
+def test_an_index_without_a_wheel_is_not_one_that_did_not_answer(tmp_path: Path) -> None:
+    absent = "Collecting nvidia-x==1\nERROR: No matching distribution found for nvidia-x==1"
+    with pytest.raises(
+        WorkFailed, match=re.escape("the package index has not all wheels of CUDA 13.0")
+    ) as caught:
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip(absent))
+    assert "Collecting" not in caught.value.message
+    silent = f"Could not fetch URL http://x/simple/: connection error: refused - skipping\n{absent}"
+    with pytest.raises(Unreachable, match="connection error: refused"):
+        fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip(silent))

@@ -275,3 +275,9 @@ def test_a_tool_that_nothing_needs(tmp_path: Path) -> None:
         f"/{SITE}/pip-1.0.dist-info is a tool to build packages, and no installed package needs it"
     ]
     assert findings(tmp_path, "residue", {**package("pip"), **package("other", requires=("pip",))}) == []
+
+
+def test_a_compiler_that_the_recipe_asks_for(tmp_path: Path) -> None:
+    gcc: Tree = {"usr/bin/x86_64-linux-gnu-gcc-12": b"#!"}
+    assert findings(tmp_path, "residue", gcc) == ["/usr/bin/x86_64-linux-gnu-gcc-12 is a compiler"]
+    assert findings(tmp_path, "residue", gcc, packages=("bash", "gcc")) == []
