@@ -107,19 +107,21 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
             store.discard(part)
             raise
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
-    state = checkout or CheckoutState()
-    run = BuildRun(
-        started=_stamp(started),
-        finished=_stamp(clock()),
-        commit=state.commit,
-        changed=state.changed,
-        repository=state.repository,
-    )
     described = describe(plan, open_layout(part), phases, engine={"buildx": builder.version(), **engine})
-    built = replace(described, run=run)
+    built = replace(described, run=_run(checkout or CheckoutState(), started, clock()))
     store.replace_dir(part, out / "image")
     store.write_artifact(out / "image.json", built)
     return built
+
+
+def _run(checkout: CheckoutState, started: datetime, finished: datetime) -> BuildRun:
+    return BuildRun(
+        started=_stamp(started),
+        finished=_stamp(finished),
+        commit=checkout.commit,
+        changed=checkout.changed,
+        repository=checkout.repository,
+    )
 
 
 def _stamp(moment: datetime) -> str:

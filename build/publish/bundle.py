@@ -13,12 +13,12 @@ from typing import Final
 
 from build.doors import store
 from build.doors.git import GitMirrors
-from build.doors.gitobjects import read_folder
+from build.doors.gitobjects import FolderTree, read_folder
 from build.errors import BadRequest, WorkFailed
 from build.image.config import MalformedError
 from build.image.layout import open_layout
 from build.image.members import clean
-from build.pin.exported import settle
+from build.pin.exported import date, settle
 from build.pin.locks import read_cuda_lock
 from build.pin.model import Pin, PinnedImage, PinnedSource
 from build.pin.patches import apply_patch, prove_patches
@@ -168,7 +168,7 @@ def _prove_plan(plan: ImagePlan, pin: Pin) -> None:
     paths = (
         *(path for path, _ in plan.files),
         *(proof.file for proof in source.patches),
-        *(link.path for link in source.links or ()),
+        *(link.path for link in source.links),
     )
     for path in paths:
         if not path or _clean(path) != path:
@@ -210,7 +210,8 @@ def _patched(bundle: Path, pinned: PinnedSource, work: Path) -> Path:
     """Unpack the source, prove it, apply the patches, prove it again. Returns the folder."""
     plain = work / "source"
     unpack_folder(bundle / SOURCE, plain)
-    _prove_tree(plain, pinned, pinned.tree, "tree")
+    settle(plain)
+    found = _prove_tree(plain, pinned, pinned.tree, "tree")
     source = plain
     if pinned.patches:
         prove_patches(bundle / PATCHES, pinned)
@@ -222,19 +223,19 @@ def _patched(bundle: Path, pinned: PinnedSource, work: Path) -> Path:
             apply_patch(index, bundle / PATCHES / proof.file, file=proof.file)
         source = work / "patched"
         index.export(source)
-        for link in (
-            pinned.links or ()
-        ):  # folders of submodules that are not fetched: no index holds an empty folder
+        for (
+            link
+        ) in pinned.links:  # folders of submodules that are not fetched: no index holds an empty folder
             (source / link.path).mkdir(parents=True, exist_ok=True)
         settle(source)
-        _prove_tree(source, pinned, pinned.patched_tree, "patched tree")
-    settle(source)
+        found = _prove_tree(source, pinned, pinned.patched_tree, "patched tree")
+    date(source, found)
     return source
 
 
 def _make_empty(source: Path, pinned: PinnedSource) -> None:
     """Make the folders that stand for submodules that are not fetched: no index holds an empty folder."""
-    for link in pinned.links or ():
+    for link in pinned.links:
         folder = source / link.path
         if folder.resolve() != source.resolve() / link.path:
             message = f"the submodule {shown(link.path)} lies behind a symbolic link"
@@ -242,7 +243,9 @@ def _make_empty(source: Path, pinned: PinnedSource) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
-def _prove_tree(folder: Path, pinned: PinnedSource, wanted: str, what: str) -> None:
-    if (found := read_folder(folder, pinned.links or ()).id) != wanted:
-        message = f"{SOURCE}: its files are those of the {what} {found}, the pin says {wanted}"
+def _prove_tree(folder: Path, pinned: PinnedSource, wanted: str, what: str) -> FolderTree:
+    found = read_folder(folder, pinned.links)
+    if found.id != wanted:
+        message = f"{SOURCE}: its files are those of the {what} {found.id}, the pin says {wanted}"
         raise WorkFailed(message, hint=_MEND)
+    return found

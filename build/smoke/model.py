@@ -73,6 +73,8 @@ class Expectations:
     """Arguments that the server is started with for the test."""
     sigterm_exit: int = 0
     imports: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    """Debian packages that the recipe asks for."""
     patches: tuple[str, ...] = ()
     """Names of the patches that the ledger in the image must tell of (family python)."""
     no_server: str = ""

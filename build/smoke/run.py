@@ -60,6 +60,7 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         args=recipe.smoke.args,
         sigterm_exit=recipe.smoke.sigterm_exit,
         imports=recipe.smoke.imports,
+        packages=recipe.runtime.packages,
         patches=_installed_patches(recipe) if recipe.family is Family.PYTHON else (),
         no_server=recipe.smoke.no_server,
         required=tuple(name for name in check_names(recipe.family) if name not in (*without, running.GPU)),

@@ -64,7 +64,7 @@ def broken(
     made = make_checkout(tmp_path_factory.mktemp("broken") / "broken", settings, engine, loopback)
     made.edit(TEMPLATE, HOOK, BREAK)
     made.edit(
-        RECIPE, "refused: [--kv-cache-dtype q3_x, ", "sigterm_exit: 143\n  refused: [--kv-cache-dtype fp8, "
+        RECIPE, "refused: [--kv-cache-dtype q3_x, ", "sigterm_exit: 143\n  refused: [--kv-cache-dtype q3_x, "
     )
     ran = made.run("image", "miniserve")
     assert ran.code == 1, ran.err
@@ -77,12 +77,8 @@ def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left:
     checks = {one["name"]: one for one in sound.artifact("smoke", "miniserve")["checks"]}
     assert set(checks) == set(check_names(Family.PYTHON))
     assert {name for name, one in checks.items() if one["outcome"] != "passed"} <= {"gpu"}
-    assert checks["imports"]["detail"]["imported"] == [
-        "miniserve",
-        "miniserve.core.scheduler",
-        "miniserve.limits",
-        "miniserve.parsers",
-    ]
+    promised = {"miniserve", "miniserve.core.scheduler", "miniserve.limits"}
+    assert promised < set(checks["imports"]["detail"]["imported"]), "patched modules are imported too"
     assert checks["tokens"]["detail"]["tokens"][:3] == [12, 118, 164]
     assert checks["sigterm"]["detail"] == {"exit": 0}
     assert checks["bytecode"]["detail"]["compiled"] > checks["bytecode"]["detail"]["sources"] > 5
@@ -129,7 +125,6 @@ def test_a_good_image_passes_every_check_for_real(sound: Checkout, nothing_left:
             (
                 "the promised `--max-model-len 8192` is refused, --max-model-len is gone: --help does not list it either",
                 "miniserve: error: unrecognized arguments: --max-model-len 8192",
-                "`--kv-cache-dtype fp8` should be refused and is accepted: neither parser nor registries look at it",
             ),
         ),
         ("sigterm", ("SIGTERM ended it with status 0, expected 143",)),

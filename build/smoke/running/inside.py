@@ -43,7 +43,9 @@ def lay_out(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def ask(image: RunningImage, task: str, **question: object) -> Mapping[str, Any]:
+def ask(
+    image: RunningImage, task: str, *, timeout_s: float | None = None, **question: object
+) -> Mapping[str, Any]:
     """Ask one question.
 
     Raises:
@@ -51,7 +53,7 @@ def ask(image: RunningImage, task: str, **question: object) -> Mapping[str, Any]
     """
     mark = f"ingot-{secrets.token_hex(8)}"
     words = ("-m", _PACKAGE, mark, json.dumps({"task": task, **question}))
-    result = image.run(*words, entrypoint=("python3",))
+    result = image.run(*words, timeout_s=timeout_s, entrypoint=("python3",))
     parts = result.stdout.split(f"\n{mark}\n")
     if result.exit_code != 0 or len(parts) != 3:  # noqa: PLR2004  (before, answer, after)
         said = tail(result.stderr or result.stdout)

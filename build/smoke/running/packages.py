@@ -15,7 +15,15 @@ _LEDGER: Final = "/opt/ingot/ledger.json"
 
 def imports(image: RunningImage) -> Verdict:
     """Import every module that the recipe names, and every one that was patched, each in a fresh interpreter."""
-    answer = ask(image, "imports", modules=list(image.expect.imports), ledger=_LEDGER, seconds=_IMPORT_S)
+    answer = ask(
+        image,
+        "imports",
+        # Each module has its own limit; how many were patched is known inside alone.
+        timeout_s=image.limits.whole_s,
+        modules=list(image.expect.imports),
+        ledger=_LEDGER,
+        seconds=_IMPORT_S,
+    )
     findings = tuple(f"`import {name}`: {why}" for name, why in answer.items() if why)
     unasked = [name for name in image.expect.imports if name not in answer]
     return Verdict(

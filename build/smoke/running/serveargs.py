@@ -67,18 +67,19 @@ def judge(image: RunningImage) -> Judged:
     Raises:
         WorkFailed: it gives no answer.
     """
-    words = image.arguments(image.expect.serve)
-    serve = (words,) if words else ()
-    flags, refused = (
-        tuple(image.arguments(tuple(shlex.split(one))) for one in lines)
-        for lines in (image.expect.flags, image.expect.refused)
+    serve = image.arguments(image.expect.serve)
+    alone = tuple(
+        image.arguments(tuple(shlex.split(one))) for one in (*image.expect.flags, *image.expect.refused)
     )
-    answer = ask(image, "lines", entrypoint=list(image.expect.entrypoint), lines=[*serve, *flags, *refused])
-    lines = iter(_lines((*serve, *flags, *refused), answer))
+    # Each behind the whole promised line: a parser that misses what it requires says nothing of a flag.
+    asked = (serve, *((*serve, *group) for group in alone))
+    answer = ask(image, "lines", entrypoint=list(image.expect.entrypoint), lines=asked)
+    whole, *lines = _lines((serve, *alone), answer)
+    count = len(image.expect.flags)
     return Judged(
-        serve=tuple(next(lines) for _ in serve),
-        flags=tuple(next(lines) for _ in flags),
-        refused=tuple(next(lines) for _ in refused),
+        serve=(whole,) if serve else (),
+        flags=tuple(lines[:count]),
+        refused=tuple(lines[count:]),
         twins=tuple((str(name), str(why)) for name, why in dict(answer.get("twins") or {}).items()),
     )
 
@@ -89,7 +90,11 @@ def check(judged: Judged, listed: tuple[HelpFlag, ...] = ()) -> Verdict:
     for line in judged.serve:
         if line.refused:
             findings += (explained(words, line.refused, listed) for words in _culprits(line))
-    findings += (explained(line.words, line.refused, listed) for line in judged.flags if line.refused)
+    # What is said of the promised line already is not said again of each flag behind it.
+    said = {"", *(line.refused for line in judged.serve)}
+    findings += (
+        explained(line.words, line.refused, listed) for line in judged.flags if line.refused not in said
+    )
     findings += (
         f"`{shlex.join(line.words)}` should be refused and is accepted: neither parser nor registries look at it"
         for line in judged.refused

@@ -83,7 +83,7 @@ def _missing(root: Loaded, image: StaticImage) -> Iterator[str]:
         yield f"{printable(root.path)} is started by {root.elf.loader}, which is nowhere in the image"
     for one in root.everything():
         for name, why in one.missing.items():
-            if name in tolerated(one.path):
+            if tolerated(one.path, name):
                 continue
             yield f"{printable(one.path)} needs {name}: {'it ' if why.startswith('is ') else ''}{why}"
 
@@ -188,7 +188,7 @@ def _by_others(roots: list[Loaded]) -> dict[str, Any]:
         if one.resident
     }
     unloadable = {
-        printable(one.path): sorted(set(one.missing) & tolerated(one.path).keys())
+        printable(one.path): {name: why for name in sorted(one.missing) if (why := tolerated(one.path, name))}
         for one in files
         if one.missing
     }

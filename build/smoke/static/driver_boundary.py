@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from build.image.tree import Kind, printable
+from build.recipe.model import Family
 from build.smoke.model import Expectations
 from build.smoke.static.driver import is_driver_file
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
@@ -14,19 +15,25 @@ from build.smoke.static.loader import configured_folders
 __all__ = ["CHECK", "check"]
 
 _REQUIRE: Final = re.compile(r"cuda>=?(\d+)\.(\d+)")
+_TO_STUBS: Final = "leads to stubs"
 _LISTS: Final = ("LD_LIBRARY_PATH", "LD_PRELOAD")
 
 
 def check(image: StaticImage, expect: Expectations) -> Verdict:
     """Look at names, SONAMEs, run paths, the loader's configuration and the NVIDIA_* variables."""
-    findings = [*_files(image), *_run_paths(image), *_configuration(image), *_variables(image, expect)]
+    faults = list(_run_paths(image))
+    # Nobody here links published wheels. A run path into nowhere in one of them is noted, one to a stub is refused all the same.
+    noted = [said for said in faults if expect.family is Family.PYTHON and not said.endswith(_TO_STUBS)]
+    run_paths = [said for said in faults if said not in noted]
+    findings = [*_files(image), *run_paths, *_configuration(image), *_variables(image, expect)]
     paths = {}
-    for entry in image.below(expect.app):
+    for entry in image.built(expect) if expect.family is Family.PYTHON else image.below(expect.app):
         elf = image.elves.get(entry.path)
         if elf is not None and elf.rpath + elf.runpath:
             paths[printable(entry.path)] = ":".join(elf.rpath + elf.runpath)
     variables = {name: value for name, value in image.config.env if name.startswith(("NVIDIA_", "LD_"))}
-    return Verdict(findings=tuple(findings), detail={"run_paths": paths, "variables": variables})
+    detail = {"run_paths": paths, "variables": variables, **({"noted": noted} if noted else {})}
+    return Verdict(findings=tuple(findings), detail=detail)
 
 
 CHECK: Final = StaticCheck(
@@ -62,7 +69,7 @@ def _objection(element: str) -> str:
     if not path:
         return "is empty, which means the current folder"
     if _is_link_time(path):
-        return "leads to stubs"
+        return _TO_STUBS
     if path in {"/build", "/src"} or path.startswith(("/build/", "/src/")):
         return "leads to a folder of the build"
     return "" if path.startswith(("/", "$ORIGIN", "${ORIGIN}")) else "is relative to the current folder"

@@ -16,15 +16,29 @@ from build.smoke.static.loader import Loaded, Loader
 
 __all__ = ["Residents", "tolerated"]
 
+_UNDECLARED: Final = {"torchaudio": ("torch",)}
+"""What a package imports before its own libraries and does not declare: seen in 2.11."""
+
+_NO_FABRIC: Final = "that network is not used; the others are"
 _TOLERATED: Final = (
-    ("*/numba/np/ufunc/tbbpool.*.so", "libtbb.so.12", "numba takes another threading layer"),
+    ("*/numba/np/ufunc/tbbpool.*.so", "libtbb.so.*", "numba takes another threading layer"),
+    ("*/nvidia/*/lib/libcufile_rdma.so.*", "lib*", "cuFile goes without RDMA"),
+    ("*/nvidia/nvshmem/lib/nvshmem_bootstrap_*.so.*", "lib*", "NVSHMEM is started another way"),
+    ("*/nvidia/nvshmem/lib/nvshmem_transport_*.so.*", "lib*", _NO_FABRIC),
 )
 """Libraries that their own package tries to load, and does without: file, what it misses, and what happens then."""
 
 
-def tolerated(path: str) -> Mapping[str, str]:
-    """Return the names that may be missing to a file, and why."""
-    return {name: why for pattern, name, why in _TOLERATED if fnmatch.fnmatchcase(path, pattern)}
+def tolerated(path: str, name: str) -> str:
+    """Say what happens where a file misses a library that it can do without; empty where it cannot."""
+    return next(
+        (
+            why
+            for files, names, why in _TOLERATED
+            if fnmatch.fnmatchcase(path, files) and fnmatch.fnmatchcase(name, names)
+        ),
+        "",
+    )
 
 
 class Residents:
@@ -44,10 +58,14 @@ class Residents:
         """Return what is in the process when a file is loaded, by SONAME; nothing for what belongs to no package."""
         owner = self._image.installed.owners.get(path, "")
         if owner and owner not in self._before:
+            # Its own come last: what it loads itself, before the plugins that it brings.
+            first = (
+                *_UNDECLARED.get(owner, ()),
+                *(one.name for one in self._image.installed.needs(owner)),
+                owner,
+            )
             self._before[owner] = {
-                name: one
-                for package in self._image.installed.needs(owner)
-                for name, one in self._brings(package.name).items()
+                name: one for package in reversed(first) for name, one in self._brings(package).items()
             }
         return self._before.get(owner, {})
 

@@ -40,6 +40,7 @@ _LEFTOVERS: Final = tuple(
         (r"\.dockerenv", "a trace of the engine"),
     )
 )
+_COMPILERS: Final = frozenset({"clang", "g++", "gcc", "tcc"})
 _PROGRAM_FOLDERS: Final = re.compile(r"(?:usr/(?:local/)?)?s?bin/|usr/lib(?:exec)?/gcc|.*/bin/|.*/nvvm/")
 _DEVELOPMENT: Final = re.compile(r".+\.(?:a|la|o|h|hpp|cuh|cu|cmake|pc)")
 _APT_SETTING: Final = re.compile(r"proxy|Acquire::https?::(?:CaInfo|CaPath|Verify)", re.IGNORECASE)
@@ -96,8 +97,11 @@ def _counts(entry: Entry, why: str, expect: Expectations) -> bool:
     if why in {"a package list", "a log", "the package manager's cache"}:
         return entry.kind is not Kind.FOLDER and entry.size > 0
     if why == "a compiler":
-        # Python packages bring their own, to compile kernels at run time: triton has a ptxas.
-        theirs = expect.family is Family.PYTHON and f"/{entry.path}".startswith(f"{expect.app}/")
+        # Python packages bring their own, to compile kernels at run time: triton has a ptxas. It also wants a C compiler
+        # for its launchers, which the recipe then asks Debian for by name.
+        theirs = expect.family is Family.PYTHON and (
+            f"/{entry.path}".startswith(f"{expect.app}/") or not _COMPILERS.isdisjoint(expect.packages)
+        )
         return entry.kind is not Kind.FOLDER and _PROGRAM_FOLDERS.match(entry.path) is not None and not theirs
     return True
 

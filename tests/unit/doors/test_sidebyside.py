@@ -1,5 +1,6 @@
 """Programs side by side: each has its own time and its own end, and nothing outlives who listens."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -88,8 +89,15 @@ def test_workers_begin_in_their_order_and_no_more_at_once_than_allowed(tmp_path:
 
 def test_an_interrupt_asks_all_of_them_at_once(tmp_path: Path) -> None:
     mark = f"ingot-test-{tmp_path.name}"
-    # Each needs a moment to clear up, and two moments would be too long.
-    script = 'trap "sleep 1; touch $0/$$; exit" INT; echo ready >&2; sleep 60 & wait'
+    # Each needs a moment to clear up. A shell could not heed what whoever started the tests has it ignore.
+    script = (
+        "import os, pathlib, signal, sys, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "print('ready', file=sys.stderr, flush=True)\n"
+        "try: time.sleep(60)\n"
+        "except KeyboardInterrupt: time.sleep(1); pathlib.Path(sys.argv[1], str(os.getpid())).touch()\n"
+    )
+    commands = [Command(argv=(sys.executable, "-c", script, str(tmp_path), mark))] * 3
     ready: list[str] = []
 
     def interrupt(_number: int, line: str) -> None:
@@ -98,7 +106,7 @@ def test_an_interrupt_asks_all_of_them_at_once(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stream_all([sh(script, str(tmp_path), mark)] * 3, at_once=3, on_line=interrupt)
+        stream_all(commands, at_once=3, on_line=interrupt)
     assert len(list(tmp_path.iterdir())) == 3, "each has cleared up"
     assert living(mark) == []
 

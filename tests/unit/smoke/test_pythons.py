@@ -70,7 +70,7 @@ def test_a_plugin_that_its_package_does_without_is_noted(tmp_path: Path) -> None
     )["closure"]
     # Of the two that it misses, numba does without one.
     assert found.reason == f"/{pool} needs libcudart.so.13: it is nowhere in the image"
-    assert found.detail["unloadable"] == {f"/{pool}": ["libtbb.so.12"]}
+    assert found.detail["unloadable"] == {f"/{pool}": {"libtbb.so.12": "numba takes another threading layer"}}
 
 
 def test_files_of_gpu_code_are_passed_over(tmp_path: Path) -> None:
@@ -80,6 +80,36 @@ def test_files_of_gpu_code_are_passed_over(tmp_path: Path) -> None:
         found["layout"].detail["elf_files"]
         == results(tmp_path, names=("closure",))["layout"].detail["elf_files"]
     )
+
+
+def test_a_package_may_import_torch_without_declaring_it(tmp_path: Path) -> None:
+    audio = f"{SITE}/torchaudio/lib/_torchaudio.abi3.so"
+    extension = {audio: elf("cuda-sm120a.so"), **package("torchaudio", "torchaudio/lib/_torchaudio.abi3.so")}
+    assert findings(tmp_path, "closure", extension) == []
+    other = {audio: elf("cuda-sm120a.so"), **package("audio", "torchaudio/lib/_torchaudio.abi3.so")}
+    assert len(findings(tmp_path, "closure", other)) == 2
+
+
+def test_a_plugin_finds_what_its_own_package_has_loaded(tmp_path: Path) -> None:
+    files = ("own/_C/libmini-base.so.0", "own/_C/libcudart.so.13", "own/plugins/p.so")
+    own = {
+        f"{SITE}/own/_C/libmini-base.so.0": elf("libmini-base.so.0"),
+        f"{SITE}/own/_C/libcudart.so.13": elf("libcudart.so.13"),
+        f"{SITE}/own/plugins/p.so": elf("cuda-sm120a.so"),
+        **package("own", *files),
+    }
+    assert findings(tmp_path, "closure", own) == []
+
+
+def test_run_paths_of_wheels_are_noted_and_those_to_stubs_refused(tmp_path: Path) -> None:
+    found = results(tmp_path, {f"{SITE}/x/a.so": elf("cuda-runpath-build.so")}, names=("driver_boundary",))
+    assert found["driver_boundary"].reason == ""
+    assert (
+        f"/{SITE}/x/a.so: the RUNPATH element '/build/bin' leads to a folder of the build"
+        in (found["driver_boundary"].detail["noted"])
+    )
+    (finding,) = findings(tmp_path, "driver_boundary", {f"{SITE}/x/a.so": elf("cuda-runpath-stubs.so")})
+    assert finding.endswith("leads to stubs")
 
 
 # gpu_code: the promised architectures are among those of the wheels
@@ -275,3 +305,9 @@ def test_a_tool_that_nothing_needs(tmp_path: Path) -> None:
         f"/{SITE}/pip-1.0.dist-info is a tool to build packages, and no installed package needs it"
     ]
     assert findings(tmp_path, "residue", {**package("pip"), **package("other", requires=("pip",))}) == []
+
+
+def test_a_compiler_that_the_recipe_asks_for(tmp_path: Path) -> None:
+    gcc: Tree = {"usr/bin/x86_64-linux-gnu-gcc-12": b"#!"}
+    assert findings(tmp_path, "residue", gcc) == ["/usr/bin/x86_64-linux-gnu-gcc-12 is a compiler"]
+    assert findings(tmp_path, "residue", gcc, packages=("bash", "gcc")) == []
