@@ -28,8 +28,8 @@ _GLIBC = (28, 27, 17, 12, 5)
 
 
 _ABSENT = "No matching distribution found"
-_UNANSWERED = "Could not fetch URL"
-"""pip's words. It says the first after the second too, and the second only where it is not told to be quiet."""
+_UNANSWERED = "connection broken by"
+"""pip's words. It says the first after the second too, and the second only when it tries again: so it is told to."""
 _SHOWN = 6
 
 
@@ -141,6 +141,8 @@ def download_command(lock: WheelLock, folder: Path, options: Iterable[str]) -> t
             "-m",
             "pip",
             "download",
+            "--quiet",
+            "--retries=2",
             "--require-hashes",
             "--no-deps",
             "--only-binary=:all:",

@@ -128,7 +128,7 @@ def nowhere(tmp_path: Path, **env: str) -> dict[str, Any]:
     """Point pip at nothing, and the pipeline at an empty cache."""
     return {
         "INGOT_CACHE": str(tmp_path / "cache"), "PIP_CONFIG_FILE": os.devnull, "PIP_EXTRA_INDEX_URL": "",
-        "PIP_RETRIES": "0", "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": "", **env,
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_FIND_LINKS": "", **env,
     }  # fmt: skip
 
 

@@ -40,7 +40,16 @@ class FakePip:
 def test_pip_is_told_everything_that_decides_which_file_it_takes(tmp_path: Path) -> None:
     command = download_command(LOCK, tmp_path, cuda_target("aarch64"))
     assert command[1:] == (
-        *("-m", "pip", "download", "--require-hashes", "--no-deps", "--only-binary=:all:"),
+        *(
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--retries=2",
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary=:all:",
+        ),
         *("--implementation=py", "--python-version=3.11", "--platform=any"),
         *(f"--platform=manylinux_2_{minor}_aarch64" for minor in (28, 27, 17, 12, 5)),
         *(f"--platform=manylinux{name}_aarch64" for name in ("2014", "2010", "1")),
@@ -67,7 +76,7 @@ def test_wheels_are_fetched_once(tmp_path: Path) -> None:
             "a wheel of CUDA 13.0 is not the one that cuda-13.0.txt names",
         ),
         (
-            "Could not fetch URL /srv/hash/index: refused - skipping\nERROR: No matching distribution found for nvidia-x",
+            "WARNING: Retrying after connection broken by 'refused': /srv/hash/index\nERROR: No matching distribution found for nvidia-x",
             Unreachable,
             "the wheels of CUDA 13.0 could not be downloaded",
         ),
@@ -140,6 +149,6 @@ def test_an_index_without_a_wheel_is_not_one_that_did_not_answer(tmp_path: Path)
     ) as caught:
         fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip(absent))
     assert "Collecting" not in caught.value.message
-    silent = f"Could not fetch URL http://x/simple/: connection error: refused - skipping\n{absent}"
-    with pytest.raises(Unreachable, match="connection error: refused"):
+    silent = f"WARNING: Retrying (Retry(total=0)) after connection broken by 'refused': /simple/\n{absent}"
+    with pytest.raises(Unreachable, match="connection broken by 'refused'"):
         fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip(silent))
