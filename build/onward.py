@@ -16,7 +16,6 @@ from build.bench.record import Record
 from build.doors import store
 from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
-from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.plan.model import ImagePlan
 from build.publish.bundle import gather
 from build.publish.model import PushReceipt
@@ -142,13 +141,6 @@ class Onward(Wiring):
             self.settings.out / name / "plan.json", ImagePlan, made_by=f"nox -s build -- {name}"
         )
 
-    def namespace(self, lacking: str) -> Namespace:
-        """Return where images are published; `lacking` says what cannot be done without it."""
-        if self.settings.registry is None:
-            message = f"INGOT_REGISTRY is not set: {lacking}"
-            raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
-        return self.settings.registry
-
     # Parts. Who calls them holds the lock of the image's folder.
 
     def _push(self, name: str, namespace: Namespace, *, moving: bool, attest: AttestChoice) -> PushReceipt:
@@ -223,19 +215,6 @@ class Onward(Wiring):
         self._attest(plan, built, out)
         return (bill_of_materials(out / SBOM), statement(out / PROVENANCE))
 
-    def _driver_stub(self, plan: ImagePlan) -> Path:
-        """Return the stub libcuda.so.1 for a smoke test: the toolchain's own, or one of a CUDA version that is locked.
-
-        It is generated from cuda.h and belongs to the test, not to the image: an image of wheels has no toolchain.
-        """
-        wanted = plan.recipe.toolchain.cuda
-        if plan.pin.toolchain:
-            return self.images.driver_stub(wanted, plan.pin.toolchain)
-        locked = sorted(path.stem.removeprefix("cuda-") for path in self.toolchains.glob("cuda-*.txt"))
-        cuda = read_cuda_lock(self.toolchains, wanted if wanted in locked else locked[0])
-        made = self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.settings.base)
-        return self.images.driver_stub(cuda.version, made)
-
     def _made(self, name: str) -> tuple[ImagePlan, BuiltImage]:
         plan = self.read_plan(name)
         made_by = f"nox -s build -- {name}"
@@ -251,7 +230,7 @@ class Onward(Wiring):
             layout=out / "image",
             name=f"{plan.recipe.name}:{plan.tag}",
             expect=expectations_of(plan),
-            driver_stub=self._driver_stub(plan),
+            driver_stub=self.driver_stub(plan.recipe.toolchain.cuda, plan.pin.toolchain),
             work=self.settings.cache / "smoke",
         )
 

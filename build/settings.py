@@ -255,9 +255,7 @@ def _namespace(name: str, text: str) -> Namespace | None:
 def _snapshot(text: str) -> str:
     if text and not (_SNAPSHOT.fullmatch(text) and re.search(r"/debian(?:/|$)", text)):
         message = f"INGOT_APT_SNAPSHOT is '{text}'"
-        hint = (
-            "an http(s) address without login, with `debian` where the security archive has `debian-security`"
-        )
+        hint = "http(s), without login, `debian` where security has `debian-security`"
         raise BadRequest(message, hint=f"{hint}: http://snapshot.example.org/archive/debian/20261101T000000Z")
     return text
 
@@ -286,9 +284,8 @@ def _one_of(name: str, env: Mapping[str, str], known: tuple[str, ...]) -> str:
 def _engine_name(text: str) -> str:
     if not _NAME.fullmatch(text) or text == _RESERVED:
         message = f"INGOT_ENGINE_NAME is '{text}'"
-        raise BadRequest(
-            message, hint=f"lower-case letters, digits and dashes, at most 32, not '{_RESERVED}'"
-        )
+        hint = f"lower-case letters, digits and dashes, at most 32, not '{_RESERVED}'"
+        raise BadRequest(message, hint=hint)
     return text
 
 

@@ -126,6 +126,25 @@ class Wiring:
             base_mode=self.settings.base,
         )
 
+    def namespace(self, lacking: str) -> Namespace:
+        """Return where images are published; `lacking` says what cannot be done without it."""
+        if self.settings.registry is None:
+            message = f"INGOT_REGISTRY is not set: {lacking}"
+            raise BadRequest(message, hint="INGOT_REGISTRY=registry.example.org/namespace")
+        return self.settings.registry
+
+    def driver_stub(self, wanted: str, toolchain: PinnedImage | None) -> Path:
+        """Return the stub libcuda.so.1 for a smoke test: the toolchain's own, or one of a CUDA version that is locked.
+
+        It is generated from cuda.h and belongs to the test, not to the image: an image of wheels has no toolchain.
+        """
+        if toolchain:
+            return self.images.driver_stub(wanted, toolchain)
+        locked = sorted(path.stem.removeprefix("cuda-") for path in self.toolchains.glob("cuda-*.txt"))
+        cuda = read_cuda_lock(self.toolchains, wanted if wanted in locked else locked[0])
+        made = self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.settings.base)
+        return self.images.driver_stub(cuda.version, made)
+
     @property
     def templates(self) -> Path:
         return self.settings.root / "dockerfiles"
