@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
+from build.errors import BadRequest
 from build.pin.custody import Custody, Shelf
 from build.pin.images import ImageStore
+from build.pin.locks import read_cuda_lock, read_debian_lock
+from build.pin.model import PinnedImage
 from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
