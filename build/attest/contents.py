@@ -101,7 +101,7 @@ def read_contents(layout: Layout, scratch: Path) -> Contents:
 
 def _wanted(path: str, _size: int, head: bytes) -> bool:
     return (
-        head == ELF_MAGIC
+        head.startswith(ELF_MAGIC)
         or path == _STATUS
         or path in _RELEASE
         or any(pattern.fullmatch(path) for pattern in (_COPYRIGHT, _LICENCE, _METADATA))

@@ -21,7 +21,12 @@ _NO_ENGINE = re.compile(
 _ERROR = re.compile(r"\b(?:fatal )?error:|\bCMake Error|^error\b|\bundefined reference\b", re.IGNORECASE)
 """How compilers, linkers, CMake and our own scripts begin to say what is wrong."""
 _FINDING = "error: "
-_NO_SPACE = "no space left on device"
+_MENDS = {
+    "no space left on device": "free disk space, e.g. `docker builder prune`; ",
+    # Seen on BuildKit 0.13 after a bake was killed while a layout was being loaded.
+    "unsupported offset": "the engine holds on to an upload that was cut short: `nox -s engine -- stop`, or restart Docker; ",
+}
+"""What a failing build says of its engine, and what mends that."""
 
 
 class BuildFailed(WorkFailed):
@@ -29,8 +34,7 @@ class BuildFailed(WorkFailed):
 
     def __init__(self, *, stage: str, step: str, tail: tuple[str, ...], log: Path) -> None:
         where = f"the build failed in stage {stage}: {step}" if stage else f"the build failed: {step}"
-        full = any(_NO_SPACE in line for line in tail)
-        hint = "free disk space, e.g. `docker builder prune`; " if full else ""
+        hint = next((mend for said, mend in _MENDS.items() if any(said in line for line in tail)), "")
         super().__init__("\n".join((where, *tail)), hint=f"{hint}the whole log is {log}")
         errors = [line for line in tail if _ERROR.search(line)]
         # A script's own finding says more than the tool's error that it stands below.

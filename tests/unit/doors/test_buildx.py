@@ -206,13 +206,18 @@ def test_the_reason_is_the_first_line_that_says_what_is_wrong(line: str) -> None
 
 
 @pytest.mark.processes
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    script = (
-        "echo '#7 [a 2/2] RUN x'; echo '#7 0.1 write: no space left on device'; echo '#7 ERROR: x'; exit 1"
-    )
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("write: no space left on device", "free disk space, e.g. `docker builder prune`; "),
+        ("failed to copy: unsupported offset", "the engine holds on to an upload that was cut short: "),
+    ],
+)
+def test_what_mends_an_engine(tmp_path: Path, said: str, hint: str) -> None:
+    script = f"echo '#7 [a 2/2] RUN x'; echo '#7 0.1 {said}'; echo '#7 ERROR: x'; exit 1"
     with pytest.raises(BuildFailed) as caught:
         bake(fake_docker(tmp_path, script), tmp_path)
-    assert caught.value.hint.startswith("free disk space, e.g. `docker builder prune`; ")
+    assert caught.value.hint.startswith(hint)
 
 
 @pytest.mark.processes

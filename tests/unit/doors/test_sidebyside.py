@@ -93,8 +93,7 @@ def test_an_interrupt_asks_all_of_them_at_once(tmp_path: Path) -> None:
     script = (
         "import os, pathlib, signal, sys, time\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "print('ready', file=sys.stderr, flush=True)\n"
-        "try: time.sleep(60)\n"
+        "try: print('ready', file=sys.stderr, flush=True); time.sleep(60)\n"
         "except KeyboardInterrupt: time.sleep(1); pathlib.Path(sys.argv[1], str(os.getpid())).touch()\n"
     )
     commands = [Command(argv=(sys.executable, "-c", script, str(tmp_path), mark))] * 3

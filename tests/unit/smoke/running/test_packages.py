@@ -83,7 +83,7 @@ def test_a_good_image_passes_everything() -> None:
     found = outcomes(image(model=SmokeModel.MINI))
     assert tuple(found) == (*names_of(Family.PYTHON), GPU)
     assert {name: why for name, (outcome, why) in found.items() if outcome is not Outcome.PASSED} == {
-        GPU: "no GPU"
+        GPU: "no NVIDIA GPU on this host"
     }
 
 
