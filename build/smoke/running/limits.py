@@ -46,8 +46,8 @@ class Limits:
 
 LIMITS: Final = {
     Family.LLAMA_CPP: Limits(memory=4 << 30, tmp=64 << 20, shm=64 << 20, check_s=60.0, whole_s=900.0),
-    # Importing torch and vLLM takes a gigabyte, and half a minute on two slow cores, for each module that is tried alone.
-    Family.PYTHON: Limits(memory=6 << 30, tmp=512 << 20, shm=256 << 20, check_s=300.0, whole_s=1800.0),
+    # Importing torch and vLLM takes half a GiB and from four seconds to two minutes, where others use the machine too.
+    Family.PYTHON: Limits(memory=4 << 30, tmp=512 << 20, shm=256 << 20, check_s=600.0, whole_s=3600.0),
 }
 
 _UNITS: Final = (("GiB", 30), ("MiB", 20), ("KiB", 10))

@@ -113,7 +113,7 @@ def test_what_is_asked_by_is_mounted_and_caches_go_to_the_tmpfs() -> None:
     assert env["LD_LIBRARY_PATH"] == "/ingot/driver"
     assert env["HOME"] == "/tmp/home"
     assert env["VLLM_CACHE_ROOT"].startswith("/tmp/")
-    assert (spec.memory, spec.shm, spec.timeout_s) == (6 << 30, 256 << 20, 300)
+    assert (spec.memory, spec.shm, spec.timeout_s) == (4 << 30, 256 << 20, 600)
     assert spec.tmpfs == (("/tmp", f"rw,noexec,nosuid,nodev,size={512 << 20}"),)
 
 
