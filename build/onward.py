@@ -4,7 +4,7 @@ Calls the stations. No rule of a station lives here.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -159,18 +159,21 @@ class Onward(Wiring):
         wanted = plan if moving else replace(plan, moving_tags=())
         artifacts = self._statements(plan, built, out) if attest != "no" else ()
 
-        def attach_all(subject: ImageRef) -> dict[str, Digest]:
-            if attest == "no":
-                return {}
-            if attest != "custody":
-                return attach(subject, artifacts, self.registry, self.reporter)
-            with self._bundled(plan) as bundle:
-                kept = deposit(bundle, plan, subject, namespace, self.registry, self.reporter)
-                return attach(subject, (*artifacts, kept), self.registry, self.reporter)
+        if attest == "custody" and not plan.pin.toolchain:
+            self.reporter.warning(
+                f"{name}: only what is compiled has a bundle; its wheels are named by their lock"
+            )
+            attest = "yes"
+        registry, reporter = self.registry, self.reporter
+        with ExitStack() as stack:
+            # Before anything is sent: what cannot be gathered is found out now.
+            bundle = stack.enter_context(self._bundled(plan)) if attest == "custody" else None
 
-        receipt = push(
-            verified, wanted, out / "image", namespace, self.registry, self.reporter, attach=attach_all
-        )
+            def attached(subject: ImageRef) -> dict[str, Digest]:
+                kept = (deposit(bundle, plan, subject, namespace, registry, reporter),) if bundle else ()
+                return {} if attest == "no" else attach(subject, (*artifacts, *kept), registry, reporter)
+
+            receipt = push(verified, wanted, out / "image", namespace, registry, reporter, attach=attached)
         difference = published_difference(out)  # to the one before
         discard_report(out)
         # The receipt last: where it is, what is kept is this image's.

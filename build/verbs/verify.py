@@ -20,7 +20,7 @@ def add(verbs: Verbs) -> None:
         "verify",
         _verify,
         "build images again under other conditions and compare them with those in out/, to the byte",
-        detail="Without a name all that are built. Identical is 0, differs is 1, with layer, file and section; out/<name>/verify.json "
+        detail="Without a name all that were compiled; images of wheels have no bundle. Identical is 0, differs is 1, with layer, file and section; out/<name>/verify.json "
         f"says what was varied. Variations: {listed}.",
     )
     text = "a variation to leave out, to narrow a difference down; several by commas"
@@ -54,6 +54,11 @@ def _verify(arguments: argparse.Namespace, settings: Settings, console: Console)
         return _verify_image(arguments, settings, console, left)
     onward = Onward(settings=settings, reporter=console)
     names = finished(arguments, settings, "image.json")
+    if not arguments.recipes:
+        compiled = [name for name in names if onward.read_plan(name).pin.toolchain]
+        for name in sorted({*names} - {*compiled}):
+            console.note(f"{name} is passed over: only what is compiled can be built again from a bundle")
+        names = compiled
     return each(((name, partial(onward.verify, name, left)) for name in names), console)
 
 

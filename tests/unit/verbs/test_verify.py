@@ -1,17 +1,20 @@
 """`verify` and `from-bundle` as a person and as a machine see them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from build.cli import main
+from build.doors import store
 from build.errors import WorkFailed
 from build.recipe.refs import Digest
 from build.verify.model import Difference, Rebuilt, Varied, Verdict, Verification
 from build.verify.run import tell
 from build.verify.variations import VARIATIONS
 from tests.fakes import RecordingReporter
+from tests.unit.report.pages import BUILT, PLAN
 
 
 def test_the_variations_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +24,8 @@ def test_the_variations_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no compile cache" in said.err
     with pytest.raises(SystemExit):
         main(["verify", "--help"])
-    words = " ".join(capsys.readouterr().out.split())
+    # Help is folded at hyphens too.
+    words = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
     assert all(f"{name}: {meaning}" in words for name, meaning in VARIATIONS)
 
 
@@ -77,3 +81,23 @@ def test_the_other_verdicts_are_no_failure(verdict: Verdict) -> None:
     reporter = RecordingReporter()
     tell(verification(verdict), Path("out/mini"), reporter)
     assert reporter.all("note")[-1] == f"mini: {verdict.value}: sha256:{'1' * 64}, in 1 s"
+
+
+def test_images_of_wheels_are_passed_over_unless_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INGOT_OUT", str(tmp_path))
+    wheels = replace(PLAN, pin=replace(PLAN.pin, toolchain=None))
+    for name, value in (
+        ("plan.json", wheels),
+        ("image.json", replace(BUILT, fingerprint=wheels.fingerprint)),
+    ):
+        store.write_artifact(tmp_path / "beellama" / name, value)
+    assert main(["verify"]) == 0
+    said = capsys.readouterr().err
+    assert "beellama is passed over: only what is compiled can be built again from a bundle" in said
+    assert main(["verify", "beellama"]) == 2
+    assert (
+        "made of published wheels or of a vendor's image: only what is compiled has a bundle"
+        in capsys.readouterr().err
+    )
