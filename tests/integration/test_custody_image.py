@@ -69,8 +69,8 @@ def elsewhere(
 ) -> Checkout:
     """Another machine: an empty cache, no recipe, no patch, no sample to make an upstream of."""
     made = make_checkout(tmp_path_factory.mktemp("elsewhere") / "checkout", settings, engine, loopback)
-    for name in ("samples", "patches", "recipes/minifork.yaml"):
-        store.discard(made.root / name)
+    for path in (made.root / "samples", made.root / "patches", *(made.root / "recipes").glob("*.yaml")):
+        store.discard(path)
     made.env.update(dict(engine.environment))
     made.env.update({"INGOT_ENGINE": "host", "INGOT_CACHE": str(made.root / "cache")})
     return made
