@@ -1,10 +1,12 @@
 """Two made layouts that differ in one thing: it is named with its layer, file and section, and nothing else is."""
 
 import gzip
+import hashlib
 import importlib.util
 import io
 import json
 import re
+import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Mapping
@@ -16,7 +18,21 @@ import pytest
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.verify.compare import compare
 from build.verify.model import Verdict
-from tests.layouts import Blobs, Node, Tree, device, elf, folder, hardlink, symlink, tar, write_layout
+from tests.layouts import (
+    OCI_LAYER,
+    Blobs,
+    Node,
+    Tree,
+    device,
+    elf,
+    folder,
+    hardlink,
+    pack,
+    rewrite_index,
+    symlink,
+    tar,
+    write_layout,
+)
 
 TREE: Tree = {
     "app": folder(),
@@ -141,6 +157,33 @@ def test_compression_alone(tmp_path: Path) -> None:
     assert compare(one, other, tmp_path, same_versions=False).verdict is Verdict.OTHER_COMPRESSION
     label = layout(tmp_path / "label", TREE, config={}, how="zstd")
     assert compare(one, label, tmp_path, same_versions=False).verdict is Verdict.DIFFERS
+
+
+def remade(one: Layout, path: Path, change: Callable[[dict[str, Any]], object]) -> Layout:
+    """Copy a layout, with another manifest."""
+    shutil.copytree(one.path, path)
+    index = json.loads((path / "index.json").read_text())
+    (entry,) = index["manifests"]
+    manifest = json.loads((path / "blobs" / "sha256" / entry["digest"][7:]).read_bytes())
+    change(manifest)
+    rewrite_index(path, [Blobs(path).add_json(manifest, entry["mediaType"])])
+    return open_layout(path)
+
+
+@pytest.mark.parametrize("how", ["gzip", "zstd"])
+def test_a_layer_of_other_files_below_a_good_configuration(tmp_path: Path, how: str) -> None:
+    one = layout(tmp_path / "one", TREE)
+    data = tar({**TREE, "app/server": b"evil"})
+
+    def exchange(manifest: dict[str, Any]) -> None:
+        manifest["layers"][1] = Blobs(tmp_path / "other").add(pack(data, how), f"{OCI_LAYER}+{how}")
+
+    other = remade(one, tmp_path / "other", exchange)
+    found = hashlib.sha256(data).hexdigest()
+    words = f"unpacks to sha256:{found}, the configuration says {one.layers[1].diff_id}"
+    for sides in ((one, other), (other, one)):
+        with pytest.raises(BrokenLayout, match=words):
+            compare(*sides, tmp_path / "scratch", same_versions=False)
 
 
 def test_a_gzip_header_and_a_gzip_stream(tmp_path: Path) -> None:
