@@ -186,6 +186,31 @@ def test_a_layer_of_other_files_below_a_good_configuration(tmp_path: Path, how: 
             compare(*sides, tmp_path / "scratch", same_versions=False)
 
 
+def test_what_a_manifest_says_of_a_layer_is_compared(tmp_path: Path) -> None:
+    def annotate(manifest: dict[str, Any]) -> None:
+        manifest["layers"][1]["annotations"] = {"a": "1"}
+
+    words = "manifest layers[1].annotations.a: added: nothing, then 1"
+    one = layout(tmp_path / "one", TREE)
+    for how in ("gzip", "zstd"):
+        plain = layout(tmp_path / how, TREE, how=how)
+        found = compare(
+            one, remade(plain, tmp_path / f"{how}-2", annotate), tmp_path / "scratch", same_versions=False
+        )
+        assert found.verdict is Verdict.DIFFERS, "an annotation is no compression"
+        assert words in [str(line) for line in found.differences]
+
+
+def test_a_difference_that_no_value_explains_is_one(tmp_path: Path) -> None:
+    one = layout(tmp_path / "one", TREE)
+    # Reads like a layer's digest, and is none.
+    other = remade(one, tmp_path / "other", lambda manifest: manifest.update({"layers[0].digest": "x"}))
+    found = compare(one, other, tmp_path / "scratch", same_versions=False)
+    assert found.verdict is Verdict.DIFFERS
+    words = "manifest: another digest, and no value of it was found to differ"
+    assert [str(line) for line in found.differences] == [f"{words}: {one.digest}, then {other.digest}"]
+
+
 def test_a_gzip_header_and_a_gzip_stream(tmp_path: Path) -> None:
     def packed(level: int, mtime: int) -> bytes:
         return gzip.compress(b"words " * 500, level, mtime=mtime)
