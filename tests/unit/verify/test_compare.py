@@ -261,6 +261,10 @@ def test_static_libraries(tmp_path: Path) -> None:
         "c.o: the member was added": archive(a, b, ("c.o", b"", 0)),
         "a.o: other bytes from 0x2 on": archive(("a.o", b"onE", 0), b),
         "cannot be taken apart: a damaged header at 0x84": archive(a, b)[:-30],
+        "cannot be taken apart: a damaged header at 0x44": archive(a, b).replace(
+            b"3         `", b"\xb2         `", 1
+        ),
+        "/\xb2: the member was added": archive(a, b).replace(b"b.o/", b"/\xb2  "),
     }
     for number, (words, data) in enumerate(cases.items()):
         found = lines(tmp_path, one, layout(tmp_path / str(number), {"l.a": data}))
