@@ -22,7 +22,8 @@ _STATUS: Final = "var/lib/dpkg/status"
 _RELEASE: Final = ("etc/os-release", "usr/lib/os-release")
 _COPYRIGHT: Final = re.compile(r"usr/share/doc/[^/]+/copyright")
 _LICENCE: Final = re.compile(r".*/licenses/.*")
-_METADATA: Final = re.compile(r".*\.dist-info/METADATA")
+_METADATA: Final = re.compile(r"(?:.+/)?(?:site|dist)-packages/[^/]+\.dist-info/METADATA")
+"""Of what is installed; copies that a package vendors lie deeper."""
 _FORMAT: Final = re.compile(r"(?i)\A(?:\ufeff)?format(?:-specification)?:")
 """How a copyright file begins that machines can read.
 

@@ -8,7 +8,7 @@ What is built is the rendered text of plan.json, so templates of a later day cha
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from build.doors import store
@@ -28,7 +28,7 @@ from build.plan.plan import Places, decided, filled, placed
 from build.publish.sourcetar import pack_folder, unpack_folder
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
-from build.recipe.words import NAME, quoted, shown
+from build.recipe.words import NAME, quoted
 
 __all__ = [
     "BASE",
@@ -223,10 +223,7 @@ def _patched(bundle: Path, pinned: PinnedSource, work: Path) -> Path:
             apply_patch(index, bundle / PATCHES / proof.file, file=proof.file)
         source = work / "patched"
         index.export(source)
-        for (
-            link
-        ) in pinned.links:  # folders of submodules that are not fetched: no index holds an empty folder
-            (source / link.path).mkdir(parents=True, exist_ok=True)
+        _make_empty(source, pinned)
         settle(source)
         found = _prove_tree(source, pinned, pinned.patched_tree, "patched tree")
     date(source, found)
@@ -236,11 +233,12 @@ def _patched(bundle: Path, pinned: PinnedSource, work: Path) -> Path:
 def _make_empty(source: Path, pinned: PinnedSource) -> None:
     """Make the folders that stand for submodules that are not fetched: no index holds an empty folder."""
     for link in pinned.links:
-        folder = source / link.path
-        if folder.resolve() != source.resolve() / link.path:
-            message = f"the submodule {shown(link.path)} lies behind a symbolic link"
-            raise WorkFailed(message, hint=_MEND)
-        folder.mkdir(parents=True, exist_ok=True)
+        path = PurePosixPath(link.path)
+        for there in (source / part for part in (path, *path.parents)):
+            if there.is_symlink() or there.is_file():
+                message = f"the submodule {quoted(link.path)} lies behind a symbolic link or a file"
+                raise WorkFailed(message, hint=_MEND)
+        (source / path).mkdir(parents=True, exist_ok=True)
 
 
 def _prove_tree(folder: Path, pinned: PinnedSource, wanted: str, what: str) -> FolderTree:

@@ -102,14 +102,14 @@ def _members(path: Path) -> Iterator[_Member]:
             if (
                 len(header) < _HEADER
                 or header[58:] != b"`\n"
-                or not fields[5].isdigit()
+                or not _is_number(fields[5])
                 or position + int(fields[5]) > size
             ):
                 break
             name, length = fields[0], int(fields[5])
             if name == "//":
                 names = file.read(length)
-            elif name.startswith("/") and name[1:].isdigit():
+            elif name.startswith("/") and _is_number(name[1:]):
                 name = names[int(name[1:]) :].partition(b"\n")[0].decode(errors="backslashreplace")
             plain = name if name in _INDEXES else name.removesuffix("/")
             seen[plain] += 1
@@ -122,6 +122,11 @@ def _members(path: Path) -> Iterator[_Member]:
             position = file.seek(position + length + length % 2)
     message = f"a damaged header at {position:#x}"
     raise BrokenArchiveError(message)
+
+
+def _is_number(text: str) -> bool:
+    """Say whether `int` takes it: `isdigit` alone lets a superscript pass."""
+    return text.isascii() and text.isdigit()
 
 
 _FIELDS: Final = ((0, 16), (16, 28), (28, 34), (34, 40), (40, 48), (48, 58))

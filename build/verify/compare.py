@@ -4,6 +4,7 @@ Reads what strangers wrote: streams, in bounded memory, and puts nothing of an i
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,10 @@ __all__ = ["compare"]
 
 _LISTED: Final = 200
 _DEEPEST: Final = 50
+_FOLLOWS: Final = re.compile(
+    r"manifest (config|layers\[\d+\])\.(digest|size)|configuration rootfs\.diff_ids\[\d+\]"
+)
+"""What differs because a layer or the configuration does."""
 
 
 def compare(before: Layout, after: Layout, scratch: Path, *, same_versions: bool) -> Comparison:
@@ -25,27 +30,43 @@ def compare(before: Layout, after: Layout, scratch: Path, *, same_versions: bool
     if before.digest == after.digest:
         return Comparison(verdict=Verdict.IDENTICAL)
     found = [*_documents(before, after), *compare_layers(before, after, scratch)]
-    unpacked = [layer.diff_id for layer in before.layers] == [layer.diff_id for layer in after.layers]
-    same_content = unpacked and before.config_digest == after.config_digest
+    if not found:
+        found = [
+            Difference(
+                layer=0, file="", section="manifest", what="another digest, and no value of it was found to differ",
+                before=before.digest, after=after.digest,
+            )
+        ]  # fmt: skip
+    same_content = before.config_digest == after.config_digest
+    only_packed = same_content and all(_is_packing(one, before, after) for one in found)
     return Comparison(
-        verdict=Verdict.OTHER_COMPRESSION if same_content and not same_versions else Verdict.DIFFERS,
+        verdict=Verdict.OTHER_COMPRESSION if only_packed and not same_versions else Verdict.DIFFERS,
         differences=tuple(found[:_LISTED]),
         unlisted=max(0, len(found) - _LISTED),
     )
 
 
+def _is_packing(one: Difference, before: Layout, after: Layout) -> bool:
+    if one.layer:
+        return one.section == "compression" and not one.file
+    pairs = enumerate(zip(before.packing, after.packing, strict=False))
+    return one.section in {
+        f"manifest layers[{number}].mediaType" for number, (was, now) in pairs if was != now
+    }
+
+
 def _documents(before: Layout, after: Layout) -> Iterator[Difference]:
     """Compare manifest and configuration, field by field, but for the digests that follow from the layers."""
     pairs = (
-        ("manifest", before.digest, after.digest, ("config.digest", "config.size", "layers[")),
-        ("configuration", before.config_digest, after.config_digest, ("rootfs.diff_ids[",)),
+        ("manifest", before.digest, after.digest),
+        ("configuration", before.config_digest, after.config_digest),
     )
-    for name, left, right, follows in pairs:
+    for name, left, right in pairs:
         one, other = (
             dict(_flat(_document(layout, digest))) for layout, digest in ((before, left), (after, right))
         )
         for key in sorted({*one, *other}):
-            if one.get(key) == other.get(key) or (key.startswith(follows) and not key.endswith(".mediaType")):
+            if one.get(key) == other.get(key) or _FOLLOWS.fullmatch(f"{name} {key}"):
                 continue
             what = "another value" if key in one and key in other else "added" if key in other else "removed"
             yield Difference(

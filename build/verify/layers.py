@@ -63,7 +63,16 @@ def compare_layers(before: Layout, after: Layout, scratch: Path) -> Iterator[Dif
         one, other = before.layers[index], after.layers[index]
         if one.diff_id != other.diff_id:
             yield from _entries(before, after, index, scratch, budgets)
-        elif one.digest != other.digest or before.packing[index] != after.packing[index]:
+            continue
+        packed = (
+            (one.digest, one.size, before.packing[index]),
+            (other.digest, other.size, after.packing[index]),
+        )
+        if packed[0] != packed[1]:
+            # What a layer unpacks to is only claimed so far; reading it to its end refuses a false claim.
+            for layout, budget in zip((before, after), budgets, strict=True):
+                with open_layer(layout, index, budget):
+                    pass
             yield from packing(before, after, index)
 
 

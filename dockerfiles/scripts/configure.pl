@@ -213,18 +213,39 @@ sub commands {
 # The conditions under which a line is reached, innermost first: each as [expression, line, words].
 sub conditions {
     my ($path, $line) = @_;
-    my @open;
+    # Of each open block: its conditions, when it has returned, and what is true behind blocks in it that may return.
+    my @open = ({ function => 1, if => [], returns => [], behind => [] });
     for (commands($path)) {
         my ($at, $name, @words) = @$_;
         last if $at >= $line;
-        if ($name eq 'if') { push @open, [ [ expression(@words), $at, "@words" ] ] }
-        elsif ($name eq 'endif') { pop @open }
-        elsif ($name =~ /^else(if)?$/ && @open) {
-            $open[-1][0][0] = [ 'NOT', $open[-1][0][0] ];
-            unshift @{ $open[-1] }, [ expression(@words), $at, "@words" ] if $1;
+        my $block = $open[-1];
+        if ($name eq 'if') { push @open, { if => [ [ expression(@words), $at, "@words" ] ], returns => [], behind => [] } }
+        elsif ($name =~ /^(function|macro)$/) { push @open, { function => 1, if => [], returns => [], behind => [] } }
+        elsif ($name =~ /^end(function|macro)$/) { pop @open if @open > 1 && $block->{function} }
+        elsif ($block->{function}) { next }
+        elsif ($name eq 'return') { push @{ $block->{returns} }, all(map { $_->[0] } @{ $block->{if} }) }
+        elsif ($name eq 'endif') {
+            pop @open;
+            my $around = $open[-1];
+            my (undef, $from, $said) = @{ $block->{if}[-1] };
+            for my $returned (@{ $block->{returns} }) {
+                unshift @{ $around->{behind} }, [ [ 'NOT', $returned ], $from, $said ];
+                push @{ $around->{returns} }, all($returned, map { $_->[0] } @{ $around->{if} }) unless $around->{function};
+            }
+        }
+        elsif ($name =~ /^else(if)?$/) {
+            $block->{behind} = [];
+            $block->{if}[0][0] = [ 'NOT', $block->{if}[0][0] ];
+            unshift @{ $block->{if} }, [ expression(@words), $at, "@words" ] if $1;
         }
     }
-    return map { @$_ } reverse @open;
+    return map { (@{ $_->{behind} }, @{ $_->{if} }) } reverse @open;
+}
+
+sub all {
+    my ($all, @others) = @_;
+    $all = [ 'AND', $all, $_ ] for @others;
+    return $all;
 }
 
 # OR binds least, then AND, then NOT. What is no single name or its value is an atom that no option decides.

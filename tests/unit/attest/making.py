@@ -77,7 +77,7 @@ TREES: tuple[Tree, ...] = (
         "app/server": elf("server"),
         "app/licenses/LICENSE": LICENCE,
         "app/notes.txt": b"no binary",
-        "app/x/one-1.dist-info/METADATA": b"Metadata-Version: 2.4\nName: one\nVersion: 1\nLicense-Expression: MIT\n\nLicense-Expression: no\n",
+        "opt/site-packages/one-1.dist-info/METADATA": b"Metadata-Version: 2.4\nName: one\nVersion: 1\nLicense-Expression: MIT\n\nLicense-Expression: no\n",
     },
 )
 RUN = BuildRun(

@@ -60,6 +60,23 @@ def test_a_name_that_is_a_command_to_a_terminal_is_escaped(tmp_path: Path) -> No
     assert found.binaries[0].path == "/app/\\x1b[31m"
 
 
+def test_copies_that_a_package_vendors_are_not_installed(tmp_path: Path) -> None:
+    said = b"Metadata-Version: 2.1\nName: %s\nVersion: 1\n"
+    site = "opt/venv/lib/python3.11/site-packages"
+    found = contents(
+        tmp_path,
+        (
+            {
+                f"{site}/setuptools-1.dist-info/METADATA": said % b"setuptools",
+                f"{site}/setuptools/_vendor/wheel-1.dist-info/METADATA": said % b"wheel",
+                "usr/lib/python3/dist-packages/six-1.dist-info/METADATA": said % b"six",
+                "app/packages/loose-1.dist-info/METADATA": said % b"loose",
+            },
+        ),
+    )
+    assert [one.name for one in found.python] == ["setuptools", "six"]
+
+
 def test_a_changed_layer_is_refused(tmp_path: Path) -> None:
     image = layout(tmp_path)
     (tmp_path / "layout" / "blobs" / "sha256" / image.layers[1].digest.hex).write_bytes(b"other")

@@ -102,6 +102,13 @@ def downloading(project: Project, text: str, *options: str) -> str:
         ("if(WITH_B)\nendif()\nif(WITH_A)\n  HERE()\nendif()", "-DWITH_A=OFF"),
         ("if(WITH_A)\n if(WITH_B)\n HERE()\n endif()\nendif()", "-DWITH_B=OFF"),
         ('if(WITH_A)\n message("\nif(WITH_B)\n")\n #[[\nif(WITH_B)\n]]\n x([=[ endif() ]=])\n HERE()\nendif()', "-DWITH_A=OFF"),
+        ("if(NOT WITH_A)\n  return()\nendif()\nHERE()", "-DWITH_A=OFF"),
+        ("if(WITH_A)\n  x()\nelse()\n  return()\nendif()\nif(UNIX)\n HERE()\nendif()", "-DWITH_A=OFF"),
+        ("if(WITH_B)\nelseif(SYSTEM_A)\n  return()\nendif()\nHERE()", "-DSYSTEM_A=ON -DWITH_B=OFF"),
+        ("if(NOT UNIX)\n if(SYSTEM_A)\n  return()\n endif()\n HERE()\nendif()", "-DSYSTEM_A=ON"),
+        ("if(NOT WITH_A)\n if(NOT WITH_B)\n  return()\n endif()\nendif()\nHERE()", "-DWITH_A=OFF -DWITH_B=OFF"),
+        ("function(f)\n if(NOT WITH_A)\n  return()\n endif()\n HERE()\nendfunction()", "-DWITH_A=OFF"),
+        ("if(NOT WITH_B)\n return()\nendif()\nif(WITH_A)\n HERE()\nendif()", "-DWITH_A=OFF"),
         ("if(\n  WITH_A\n  AND NOT SYSTEM_A\n)\n  HERE()\nendif()", "-DWITH_A=OFF"),
     ],
 )  # fmt: skip
@@ -117,6 +124,11 @@ def test_the_option_that_guards_the_line(project: Project, text: str, turns_off:
         "if(UNIX)\n  HERE()\nendif()",
         "if(UNIX OR WITH_B)\n HERE()\nendif()\nif(WITH_A)\nendif()",
         "if(WITH_UNKNOWN)\n HERE()\nendif()",
+        "if(UNIX)\n  return()\nendif()\nHERE()",
+        "function(f)\n if(NOT WITH_A)\n  return()\n endif()\nendfunction()\nHERE()",
+        "if(UNIX)\n if(NOT WITH_A)\n  return()\n endif()\nelse()\n HERE()\nendif()",
+        "if(UNIX)\nelseif(WITH_A)\n  return()\nendif()\nHERE()",
+        "HERE()\nif(NOT WITH_A)\n  return()\nendif()",
     ],
 )
 def test_no_option_is_invented(project: Project, text: str) -> None:

@@ -38,11 +38,11 @@ class Planned:
         return bundle
 
 
-def planned(tmp_path: Path, *patches: str) -> Planned:
+def planned(tmp_path: Path, *patches: str, diff: str = DIFF) -> Planned:
     """Pin and plan a commit with a file, a link and a program; `PATCH` changes the file."""
     for patch in patches:
         (tmp_path / "patches" / patch).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "patches" / patch).write_text(DIFF)
+        (tmp_path / "patches" / patch).write_text(diff)
     files = {
         "src/main.cpp": MAIN,
         "README.md": "words\n",

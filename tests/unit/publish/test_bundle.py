@@ -5,17 +5,20 @@ import json
 import os
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from build.doors import store
-from build.doors.gitobjects import read_folder
+from build.doors.gitobjects import EMPTY, Link, read_folder
 from build.errors import BadRequest, IngotError, WorkFailed
 from build.plan.model import ImagePlan
+from build.plan.plan import decided
 from build.publish.bundle import materialise
 from build.publish.sourcetar import pack_folder, unpack_folder
+from tests.unit.pin.repositories import DIFF
 from tests.unit.publish.bundles import PATCH, planned
 
 pytestmark = pytest.mark.processes
@@ -132,6 +135,24 @@ def test_a_name_leads_nowhere_else(tmp_path: Path) -> None:
     with pytest.raises(WorkFailed, match=r"'\.\./\.\./up' is no recipe's and no variant's name"):
         materialise(bundle, tmp_path / "work")
     assert store.read_known(bundle / "plan.json", ImagePlan)
+
+
+@pytest.mark.parametrize("path", ["escape/made", "escape", "README.md", "README.md/made"])
+def test_the_folder_of_a_submodule_is_made_nowhere_else(tmp_path: Path, path: str) -> None:
+    """A patch adds the symbolic link: the index holds it, so the folder would be made where it leads."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    link = f"--- /dev/null\n+++ b/escape\n@@ -0,0 +1 @@\n+{elsewhere}\n\\ No newline at end of file\n"
+    added = f"diff --git a/escape b/escape\nnew file mode 120000\n{link}"
+    one = planned(tmp_path, PATCH, diff=f"diff --git a/src/main.cpp b/src/main.cpp\n{DIFF}{added}")
+    bundle = one.gather(tmp_path / "bundle")
+    source = replace(one.plan.pin.source, links=(Link(path=path, commit="c" * 40, tree=EMPTY),))
+    plan = replace(one.plan, pin=replace(one.plan.pin, source=source))
+    store.write_artifact(bundle / "plan.json", replace(plan, fingerprint=decided(plan)))
+    store.write_artifact(bundle / "pin.json", plan.pin)
+    with pytest.raises(WorkFailed, match=f"the submodule '{path}' lies behind a symbolic link or a file"):
+        materialise(bundle, tmp_path / "work")
+    assert not list(elsewhere.iterdir())
 
 
 def write_tar(path: Path, *members: tuple[str, bytes, str]) -> None:

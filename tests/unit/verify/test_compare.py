@@ -1,10 +1,12 @@
 """Two made layouts that differ in one thing: it is named with its layer, file and section, and nothing else is."""
 
 import gzip
+import hashlib
 import importlib.util
 import io
 import json
 import re
+import shutil
 import struct
 import tarfile
 from collections.abc import Callable, Mapping
@@ -16,7 +18,21 @@ import pytest
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.verify.compare import compare
 from build.verify.model import Verdict
-from tests.layouts import Blobs, Node, Tree, device, elf, folder, hardlink, symlink, tar, write_layout
+from tests.layouts import (
+    OCI_LAYER,
+    Blobs,
+    Node,
+    Tree,
+    device,
+    elf,
+    folder,
+    hardlink,
+    pack,
+    rewrite_index,
+    symlink,
+    tar,
+    write_layout,
+)
 
 TREE: Tree = {
     "app": folder(),
@@ -143,6 +159,58 @@ def test_compression_alone(tmp_path: Path) -> None:
     assert compare(one, label, tmp_path, same_versions=False).verdict is Verdict.DIFFERS
 
 
+def remade(one: Layout, path: Path, change: Callable[[dict[str, Any]], object]) -> Layout:
+    """Copy a layout, with another manifest."""
+    shutil.copytree(one.path, path)
+    index = json.loads((path / "index.json").read_text())
+    (entry,) = index["manifests"]
+    manifest = json.loads((path / "blobs" / "sha256" / entry["digest"][7:]).read_bytes())
+    change(manifest)
+    rewrite_index(path, [Blobs(path).add_json(manifest, entry["mediaType"])])
+    return open_layout(path)
+
+
+@pytest.mark.parametrize("how", ["gzip", "zstd"])
+def test_a_layer_of_other_files_below_a_good_configuration(tmp_path: Path, how: str) -> None:
+    one = layout(tmp_path / "one", TREE)
+    data = tar({**TREE, "app/server": b"evil"})
+
+    def exchange(manifest: dict[str, Any]) -> None:
+        manifest["layers"][1] = Blobs(tmp_path / "other").add(pack(data, how), f"{OCI_LAYER}+{how}")
+
+    other = remade(one, tmp_path / "other", exchange)
+    found = hashlib.sha256(data).hexdigest()
+    words = f"unpacks to sha256:{found}, the configuration says {one.layers[1].diff_id}"
+    for sides in ((one, other), (other, one)):
+        with pytest.raises(BrokenLayout, match=words):
+            compare(*sides, tmp_path / "scratch", same_versions=False)
+
+
+def test_what_a_manifest_says_of_a_layer_is_compared(tmp_path: Path) -> None:
+    def annotate(manifest: dict[str, Any]) -> None:
+        manifest["layers"][1]["annotations"] = {"a": "1"}
+
+    words = "manifest layers[1].annotations.a: added: nothing, then 1"
+    one = layout(tmp_path / "one", TREE)
+    for how in ("gzip", "zstd"):
+        plain = layout(tmp_path / how, TREE, how=how)
+        found = compare(
+            one, remade(plain, tmp_path / f"{how}-2", annotate), tmp_path / "scratch", same_versions=False
+        )
+        assert found.verdict is Verdict.DIFFERS, "an annotation is no compression"
+        assert words in [str(line) for line in found.differences]
+
+
+def test_a_difference_that_no_value_explains_is_one(tmp_path: Path) -> None:
+    one = layout(tmp_path / "one", TREE)
+    # Reads like a layer's digest, and is none.
+    other = remade(one, tmp_path / "other", lambda manifest: manifest.update({"layers[0].digest": "x"}))
+    found = compare(one, other, tmp_path / "scratch", same_versions=False)
+    assert found.verdict is Verdict.DIFFERS
+    words = "manifest: another digest, and no value of it was found to differ"
+    assert [str(line) for line in found.differences] == [f"{words}: {one.digest}, then {other.digest}"]
+
+
 def test_a_gzip_header_and_a_gzip_stream(tmp_path: Path) -> None:
     def packed(level: int, mtime: int) -> bytes:
         return gzip.compress(b"words " * 500, level, mtime=mtime)
@@ -193,6 +261,10 @@ def test_static_libraries(tmp_path: Path) -> None:
         "c.o: the member was added": archive(a, b, ("c.o", b"", 0)),
         "a.o: other bytes from 0x2 on": archive(("a.o", b"onE", 0), b),
         "cannot be taken apart: a damaged header at 0x84": archive(a, b)[:-30],
+        "cannot be taken apart: a damaged header at 0x44": archive(a, b).replace(
+            b"3         `", b"\xb2         `", 1
+        ),
+        "/\xb2: the member was added": archive(a, b).replace(b"b.o/", b"/\xb2  "),
     }
     for number, (words, data) in enumerate(cases.items()):
         found = lines(tmp_path, one, layout(tmp_path / str(number), {"l.a": data}))
