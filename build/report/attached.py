@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping
 from build.doors.referrers import Referrer
 from build.doors.registry import Manifest
 from build.errors import WorkFailed
-from build.image.config import MalformedError, digest, items, json_document, mapping
 from build.publish.attach import CYCLONEDX, IN_TOTO
 from build.publish.depot import CUSTODY
 from build.recipe.refs import Digest, ImageRef

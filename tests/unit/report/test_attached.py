@@ -11,7 +11,7 @@ import pytest
 from build.attest.provenance import BuildFacts, provenance
 from build.attest.sbom import sbom
 from build.attest.wheels import read_wheels
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.publish.attach import Artifact, attach, bill_of_materials, statement
 from build.publish.depot import CUSTODY
 from build.publish.push import push
