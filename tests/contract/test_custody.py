@@ -31,6 +31,7 @@ from build.pin.wheels import Pip, wheels_folder
 from build.publish.custody import Kept, keep, pieces
 from build.publish.origins import Checked, check_origins, origins, verdict
 from build.recipe.model import Family, GitSource, PackagesSource, Recipe, VendorSource
+from build.recipe.patchsets import PatchSet
 from build.recipe.refs import Commit, Digest, ImageRef
 from build.settings import from_env
 from tests.fakes import RecordingReporter
@@ -497,6 +498,24 @@ def test_wheels_are_proven_from_the_copies_alone(tmp_path: Path, shelf: Shelf) -
     other.resolver.prove(recipe, pin)
     assert any("wheels of mini: a copy out of" in words for words in other.reporter.all("warning"))
     assert {one.copy for one in here.check(recipe)} == {True}
+
+
+def test_patch_sets_are_kept_and_asked_for(
+    tmp_path: Path, upstream: Path, recipe: Recipe, shelf: Shelf
+) -> None:
+    assert isinstance(recipe.source, GitSource)
+    commit = recipe.source.commit
+    patch_set = PatchSet(name="set", repo=MAIN, commit=commit, version="1", place=(("a", "a"),), run=("x",))
+    vendor = VendorSource(image="x/y@sha256:" + "2" * 64, upstream="https://x.invalid", version="1")
+    of_vendor = replace(of_wheels("vendor", "x", "x", "1"), source=vendor)
+    machine = Machine(tmp_path / "here", upstream, shelf)
+    pin = machine.resolver.resolve(of_vendor, known=None)
+    patched = replace(of_vendor, patch_sets=(patch_set,))
+    assert machine.custody
+    (kept,) = keep(pieces(patched, pin, machine.resolver), machine.custody, machine.reporter)
+    assert (kept.name, kept.sent > 0) == (git_name(MAIN, commit), True)
+    found = {one.name: (one.origin, one.copy) for one in machine.check(patched)}
+    assert found[kept.name] == ("there", True)
 
 
 def test_an_image_of_a_vendor_is_said_to_be_not_kept(tmp_path: Path, shelf: Shelf) -> None:
