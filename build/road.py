@@ -38,7 +38,7 @@ __all__ = ["Resolved", "Road"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """A proven pin, and what moved since the one before it."""
+    """A proven pin, and what moved since the one before it, or else since the published one."""
 
     pin: Pin
     moved: tuple[Moved, ...]
@@ -151,7 +151,9 @@ class Road(Onward):
         self.reporter.note(
             f"{out.name}: base {pin.base.origin}; toolchain CUDA {recipe.toolchain.cuda}, {compiler}"
         )
-        before = known or store.read_known(out / PUBLISHED / "pin.json", Pin)
+        # pin.json is overwritten by who comes first; what the next push would move is said until it ships.
+        published = store.read_known(out / PUBLISHED / "pin.json", Pin)
+        before = published if known is None or known == pin else known
         changes = moved(before, pin) if before else ()
         for one in changes:
             self.reporter.note(f"{out.name}: {one}")

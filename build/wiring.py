@@ -118,7 +118,11 @@ class Wiring:
             custody=self.custody,
         )
         packages = Packages(
-            recipes=root / "recipes", samples=root / "samples", cache=cache, reporter=self.reporter
+            recipes=root / "recipes",
+            samples=root / "samples",
+            cache=cache,
+            reporter=self.reporter,
+            custody=self.custody,
         )
         return Resolver(
             sources=sources,

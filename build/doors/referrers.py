@@ -182,5 +182,7 @@ def _entry(one: Referrer) -> dict[str, Any]:
 
 
 def _missing(added: tuple[Referrer, ...], entries: list[Any]) -> list[Referrer]:
-    there = {entry.get("digest") for entry in entries if isinstance(entry, dict)}
+    named = (entry.get("digest") for entry in entries if isinstance(entry, dict))
+    # What others wrote may be anything, and a list has no hash.
+    there = {one for one in named if isinstance(one, str)}
     return [one for one in added if one.digest not in there]

@@ -6,7 +6,7 @@ What a name means is decided elsewhere. https://github.com/opencontainers/image-
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from build.doors import store
 from build.doors.distribution import digest_of
 from build.doors.download import ReadingRegistry
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text
 from build.doors.registry import Manifest
 from build.errors import WorkFailed
 from build.recipe.refs import Digest, ImageRef
@@ -42,12 +43,8 @@ class LayoutShelf:
     def find(self, name: str) -> Manifest | None:
         """Return what a name means, its hash proven; None where the folder has no such name."""
         for entry in self._entries():
-            if entry.get("annotations", {}).get(_NAME) == name:
-                digest = Digest(entry["digest"])
-                data = self._blob(digest).read_bytes()
-                if digest_of(data) != digest:
-                    raise self._damaged(digest, digest_of(data))
-                return Manifest(digest=digest, media_type=entry["mediaType"], data=data)
+            if _name_of(entry) == name:
+                return self._manifest(entry)
         return None
 
     def has_blob(self, digest: Digest) -> bool:
@@ -79,20 +76,43 @@ class LayoutShelf:
                 "mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.data),
                 "annotations": {_NAME: name},
             }  # fmt: skip
-            others = [one for one in self._entries() if one.get("annotations", {}).get(_NAME) != name]
+            others = [one for one in self._entries() if _name_of(one) != name]
             store.write_text(self.root / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}))
             index = {"schemaVersion": 2, "manifests": [*others, entry]}
             store.write_text(self.root / "index.json", json.dumps(index, indent=1))
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def _entries(self) -> list[Mapping[str, Any]]:
         path = self.root / "index.json"
         try:
-            return list(json.loads(path.read_bytes())["manifests"])
+            document = json_document(path.read_bytes(), "it")
+            entries = [mapping(one, "manifests") for one in items(document.get("manifests"), "manifests")]
+            for one in entries:
+                mapping(one.get("annotations") or {}, "manifests.annotations")
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, MalformedError) as error:
             message = f"{path} cannot be read: {error}"
-            raise WorkFailed(message, hint="is this folder an OCI layout? choose another one") from error
+            hint = (
+                f"no OCI layout? choose another folder; else delete {path} and copy it again: nox -s custody"
+            )
+            raise WorkFailed(message, hint=hint) from error
+        return entries
+
+    def _manifest(self, entry: Mapping[str, Any]) -> Manifest | None:
+        """Read what an entry names, its hash proven; None where its bytes are gone."""
+        try:
+            wanted = digest(entry.get("digest"), "manifests.digest")
+            kind = text(entry.get("mediaType"), "manifests.mediaType")
+            data = self._blob(wanted).read_bytes()
+        except FileNotFoundError:
+            return None
+        except MalformedError as error:
+            path = self.root / "index.json"
+            message = f"{path} cannot be read: {error}"
+            raise WorkFailed(message, hint=f"delete {path} and copy it again: nox -s custody") from error
+        if digest_of(data) != wanted:
+            raise self._damaged(wanted, digest_of(data))
+        return Manifest(digest=wanted, media_type=kind, data=data)
 
     def _blob(self, digest: Digest) -> Path:
         return self.root / "blobs" / "sha256" / digest.hex
@@ -101,6 +121,10 @@ class LayoutShelf:
         path = self._blob(digest)
         message = f"{path} is damaged: its digest is {found}"
         return WorkFailed(message, hint=f"delete {path} and copy it again: nox -s custody")
+
+
+def _name_of(entry: Mapping[str, Any]) -> object:
+    return (entry.get("annotations") or {}).get(_NAME)
 
 
 def _copy(source: Path, target: Path, wanted: Digest, on_bytes: Told) -> Digest:

@@ -13,18 +13,9 @@ from typing import Any, Final
 
 import zstandard
 
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text, whole
 from build.errors import WorkFailed
-from build.image.config import (
-    ImageConfig,
-    MalformedError,
-    digest,
-    items,
-    json_document,
-    mapping,
-    parse_config,
-    text,
-    whole,
-)
+from build.image.config import ImageConfig, parse_config
 from build.image.model import Layer
 from build.image.stream import CHUNK, Budget, Gunzip, Hashing, Stream
 from build.recipe.refs import Digest

@@ -4,7 +4,7 @@ import tarfile
 from collections.abc import Callable
 from typing import IO, Final, Self, cast
 
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.image.stream import Stream
 
 __all__ = ["PATH_MAX", "clean", "each_member"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.image.layout import Layout, open_layer
 from build.image.members import PATH_MAX, clean, each_member
 from build.image.stream import Budget, Stream

@@ -4,7 +4,7 @@ import hashlib
 import zlib
 from typing import Final, Protocol
 
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.recipe.refs import Digest
 
 __all__ = ["CHUNK", "MAX_UNPACKED", "Budget", "Gunzip", "Hashing", "Stream"]

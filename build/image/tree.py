@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 
 __all__ = ["MAX_LINKS", "Entry", "Kind", "Rootfs", "printable"]
 

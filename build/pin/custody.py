@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from build.doors import store
 from build.doors.effects import Reporter
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text, whole
 from build.doors.packs import unpack_commit
 from build.doors.registry import Manifest
 from build.errors import BadRequest, Unavailable, WorkFailed
-from build.pin.locks import CudaLock
+from build.pin.locks import CudaLock, WheelLock
 from build.recipe.refs import Commit, Digest
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "git_name",
     "image_name",
     "made_name",
+    "named",
     "obtained",
+    "packages_name",
     "wheels_name",
 ]
 
@@ -71,6 +74,11 @@ def wheels_name(lock: CudaLock, machine: str) -> str:
     return f"wheels-{lock.sha256}-{machine}"
 
 
+def packages_name(lock: WheelLock) -> str:
+    """Name the copy of the wheels of a recipe's lock, chosen for the one target that there is."""
+    return f"packages-{lock.sha256}"
+
+
 def made_name(name: str, key: str) -> str:
     """Name the record of a toolchain or base, by what it is made from."""
     return f"{name}-{key}"
@@ -79,6 +87,16 @@ def made_name(name: str, key: str) -> str:
 def image_name(digest: Digest) -> str:
     """Name the copy of an image."""
     return f"image-{digest.hex}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A blob that a copy's manifest names."""
+
+    digest: Digest
+    size: int
+    title: str
+    """Name of the file; empty where the manifest gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +120,12 @@ class Custody:
             return False
         folder.mkdir(parents=True, exist_ok=True)
         with self.reporter.step(f"{name} from {self.shelf}"):
-            for layer in _layers(name, manifest):
-                title = layer.get("annotations", {}).get(TITLE, "")
+            for one in named(name, manifest)[1:]:
+                title = one.title
                 if not title or title != Path(title).name or title.startswith("."):
                     message = f"{name} in {self.shelf} has a file named {title!r}: files lie in one folder"
                     raise WorkFailed(message)
-                self.shelf.save_blob(Digest(layer["digest"]), int(layer["size"]), folder / title)
+                self.shelf.save_blob(one.digest, one.size, folder / title)
         return True
 
     def image(self, digest: Digest, layout: Path) -> bool:
@@ -121,9 +139,8 @@ class Custody:
             raise WorkFailed(message)
         blobs = layout / "blobs" / "sha256"
         with self.reporter.step(f"image {digest} from {self.shelf}"):
-            for entry in (json.loads(manifest.data)["config"], *_layers(name, manifest)):
-                inner = Digest(entry["digest"])
-                self.shelf.save_blob(inner, int(entry["size"]), blobs / inner.hex)
+            for one in named(name, manifest):
+                self.shelf.save_blob(one.digest, one.size, blobs / one.digest.hex)
         store.write_text(blobs / digest.hex, manifest.data.decode())
         described = {
             "mediaType": manifest.media_type, "digest": str(digest), "size": len(manifest.data),
@@ -144,15 +161,25 @@ class Custody:
             yield unpack_commit(Path(work) / f"{commit}.pack", commit, Path(work))
 
 
-def _layers(name: str, manifest: Manifest) -> list[dict[str, Any]]:
+def named(name: str, manifest: Manifest) -> tuple[Named, ...]:
+    """List what a copy's manifest names: the configuration, then the files. Raises WorkFailed."""
     try:
-        layers = json.loads(manifest.data)["layers"]
-        for one in layers:
-            Digest(one["digest"])
-    except (ValueError, KeyError, TypeError) as error:
+        document = json_document(manifest.data, "it")
+        layers = [_named(one, "layers") for one in items(document.get("layers"), "layers")]
+        return (_named(document.get("config"), "config"), *layers)
+    except MalformedError as error:
         message = f"the manifest of the copy {name} cannot be read: {error}"
-        raise WorkFailed(message) from error
-    return list(layers)
+        raise WorkFailed(message, hint="copy it again: nox -s custody") from error
+
+
+def _named(value: object, key: str) -> Named:
+    entry = mapping(value, key)
+    annotations = mapping(entry.get("annotations") or {}, f"{key}.annotations")
+    return Named(
+        digest=digest(entry.get("digest"), f"{key}.digest"),
+        size=whole(entry.get("size"), f"{key}.size"),
+        title=text(annotations.get(TITLE) or "", f"{key}.annotations.{TITLE}"),
+    )
 
 
 def obtained(

@@ -16,6 +16,9 @@ class Moved:
     before: str
     """Digest."""
     after: str
+    before_origin: str
+    """As in the pin: `registry: <reference>` or `bootstrapped: debian/<suite>`."""
+    after_origin: str
     changed: tuple[tuple[str, str, str], ...]
     """Package, version before, version now."""
     added: tuple[str, ...]
@@ -28,6 +31,9 @@ class Moved:
         parts += [f"new: {one}" for one in self.added]
         parts += [f"gone: {one}" for one in self.removed]
         what = ", ".join(parts) or "its packages are the same"
+        if self.before_origin != self.after_origin:
+            now, before = _origin(self.after_origin), _origin(self.before_origin)
+            return f"the {self.image} is another one under the same lock, now {now}, before {before}: {what}"
         return f"the {self.image} was made anew under the same lock and is another one: {what}"
 
 
@@ -47,6 +53,8 @@ def _compared(image: str, old: PinnedImage, new: PinnedImage) -> Moved:
         image=image,
         before=str(old.digest),
         after=str(new.digest),
+        before_origin=old.origin,
+        after_origin=new.origin,
         changed=tuple(
             (name, before[name], version)
             for name, version in after.items()
@@ -55,6 +63,11 @@ def _compared(image: str, old: PinnedImage, new: PinnedImage) -> Moved:
         added=tuple(f"{name}={version}" for name, version in after.items() if name not in before),
         removed=tuple(f"{name}={version}" for name, version in before.items() if name not in after),
     )
+
+
+def _origin(origin: str) -> str:
+    kind, _, place = origin.partition(": ")
+    return f"from registry {place}" if kind == "registry" else f"{kind} from {place}"
 
 
 def _versions(image: PinnedImage) -> dict[str, str]:

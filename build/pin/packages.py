@@ -10,6 +10,7 @@ from pathlib import Path
 from build.doors import process, store
 from build.doors.effects import Reporter
 from build.errors import WorkFailed
+from build.pin.custody import Custody, obtained, packages_name
 from build.pin.locks import WheelLock, read_package_lock
 from build.pin.model import PinnedSource, PinnedWheel
 from build.pin.samplewheel import ensure_sample_wheel
@@ -60,6 +61,7 @@ class Packages:
     cache: Path
     reporter: Reporter
     pip: Pip = process.run
+    custody: Custody | None = None
 
     def pin(self, recipe: Recipe, source: PackagesSource) -> PinnedSource:
         """Fetch a recipe's wheels and say what they are.
@@ -68,7 +70,7 @@ class Packages:
             Unreachable: the package index did not answer.
             WorkFailed: a wheel's bytes are not those of the lock.
         """
-        lock, installer = self._locks(source)
+        lock, installer = self.locks(source)
         pinned = PinnedSource(
             url="",
             commit="",
@@ -95,19 +97,30 @@ class Packages:
         folder = self._folder(pinned)
         return tuple(folder / wheel.layer / wheel.file for wheel in pinned.wheels)
 
+    def locked(
+        self, source: PackagesSource, pinned: PinnedSource
+    ) -> tuple[tuple[WheelLock, tuple[Path, ...]], ...]:
+        """Return the locks of pinned wheels, each with the files that were taken by it."""
+        lock, installer = self.locks(source)
+        return (lock, self.wheels(pinned)), (
+            installer,
+            tuple(sorted((self._folder(pinned) / INSTALLER).iterdir())),
+        )
+
     def there(self, pinned: PinnedSource) -> bool:
         """Say whether pinned wheels lie below the cache."""
         return self._folder(pinned).is_dir()
 
     def inputs(self, source: PackagesSource) -> str:
         """Hash what the locks ask for."""
-        return _both(*self._locks(source))
+        return _both(*self.locks(source))
 
     def prove(self, source: PackagesSource, pinned: PinnedSource) -> None:
         """Refuse wheels that are not those of the lock. Raises WorkFailed, with both hashes."""
-        self._prove(source, *self._locks(source), self._folder(pinned))
+        self._prove(source, *self.locks(source), self._folder(pinned))
 
-    def _locks(self, source: PackagesSource) -> tuple[WheelLock, WheelLock]:
+    def locks(self, source: PackagesSource) -> tuple[WheelLock, WheelLock]:
+        """Return what a source's wheels are taken by: its own lock, and the installer's."""
         return read_package_lock(self.recipes, source.packages), read_package_lock(
             self.recipes, _INSTALLER_LOCK
         )
@@ -127,8 +140,8 @@ class Packages:
         near = sorted(folder.parent.glob("packages-*/*/"))
         links = [f"--find-links={place}" for place in (*([made.parent] if made else []), *near)]
         with self.reporter.step(f"wheels of {lock.title}"):
-            download(lock, flat, (*_target(), *links), pip=self.pip)
-            download(installer, part / INSTALLER, (*_target(), *links), pip=self.pip)
+            self._obtain(lock, flat, links)
+            self._obtain(installer, part / INSTALLER, links)
         twins = {(path.name, path.stat().st_size): path for place in near for path in place.glob("*.whl")}
         for wheel in sorted(flat.iterdir()):
             place = part / layer_of(package_name(wheel), source.application) / wheel.name
@@ -137,6 +150,21 @@ class Packages:
             os.link(twin if twin and same else wheel, place)
         store.discard(flat)
         store.replace_dir(part, folder)
+
+    def _obtain(self, lock: WheelLock, folder: Path, links: list[str]) -> None:
+        def copied(custody: Custody) -> bool | None:
+            store.discard(folder)
+            if not custody.files(packages_name(lock), folder):
+                folder.mkdir()
+                return None
+            proven(lock, folder, sorted(folder.iterdir()))
+            return True
+
+        def downloaded() -> bool:
+            download(lock, folder, (*_target(), *links), pip=self.pip)
+            return True
+
+        obtained(self.custody, f"wheels of {lock.title}", downloaded, copied)
 
     @staticmethod
     def _prove(source: PackagesSource, lock: WheelLock, installer: WheelLock, folder: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Final
 from build.doors import store
 from build.doors.git import GitMirrors
 from build.doors.gitobjects import FolderTree, read_folder
+from build.doors.jsonvalues import MalformedError
 from build.errors import BadRequest, WorkFailed
-from build.image.config import MalformedError
 from build.image.layout import open_layout
 from build.image.members import clean
 from build.pin.exported import date, settle

@@ -21,18 +21,21 @@ from build.pin.archive import archive_path, fetch_archive
 from build.pin.custody import (
     TITLE,
     Custody,
+    Shelf,
     archive_name,
     git_name,
     image_name,
     made_name,
+    named,
+    packages_name,
     wheels_name,
 )
 from build.pin.images import DRIVER_STUB, RECORD
-from build.pin.locks import read_cuda_lock
+from build.pin.locks import WheelLock, read_cuda_lock
 from build.pin.model import Pin, PinnedImage
 from build.pin.resolve import Resolver
 from build.pin.source import Sources
-from build.pin.wheels import fetch_wheels
+from build.pin.wheels import fetch_wheels, proven
 from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
 from build.recipe.refs import Commit, Digest
 
@@ -94,16 +97,22 @@ class Kept:
 def pieces(recipe: Recipe, pin: Pin, resolver: Resolver) -> Iterator[Piece]:
     """List what a pinned recipe is built from. Everything of it lies on this machine already."""
     images = resolver.images
+    git = [GitSource(repo=one.repo, commit=one.commit, version=one.version) for one in recipe.patch_sets]
     match recipe.source:
         case GitSource():
-            for url, commit in resolver.sources.repositories(recipe.source):
-                yield _commit(recipe.name, resolver.sources.mirrors.mirror(url), url, commit)
+            git.append(recipe.source)
         case SdistSource():
             yield _archive(recipe.name, recipe.source, resolver.sources)
         case PackagesSource():
+            for lock, wheels in resolver.packages.locked(recipe.source, pin.source):
+                yield _packages(recipe.name, lock, wheels)
             yield from _made(images.layout("base", pin.base), "base", pin.base, recipe.name)
         case VendorSource():
-            pass
+            resolver.images.reporter.warning(
+                f"{recipe.name}: {recipe.source.image} is not kept: mirror it yourself"
+            )
+    for url, commit in (one for source in git for one in resolver.sources.repositories(source)):
+        yield _commit(recipe.name, resolver.sources.mirrors.mirror(url), url, commit)
     if pin.toolchain:
         yield from _compiler(recipe, pin, pin.toolchain, resolver)
 
@@ -119,18 +128,18 @@ def _compiler(recipe: Recipe, pin: Pin, toolchain: PinnedImage, resolver: Resolv
 
     name, what = wheels_name(lock, _MACHINE), f"CUDA {lock.version} wheels"
     yield Piece(name=name, what=what, recipe=recipe.name, gather=wheels)
-    for place, image in (
-        (images.toolchain_name(recipe.toolchain.cuda, toolchain), toolchain),
-        ("base", pin.base),
-    ):
-        yield from _made(images.layout(place, image), place, image, recipe.name)
+    place = images.toolchain_name(recipe.toolchain.cuda, toolchain)
+    yield from _made(images.layout(place, toolchain), place, toolchain, recipe.name)
+    yield from _made(images.layout("base", pin.base), "base", pin.base, recipe.name)
 
 
 def _commit(recipe: str, mirror: Path, url: str, commit: Commit) -> Piece:
-    def packed(work: Path) -> Parcel:
-        return _files(work, (pack_commit(mirror, commit, work), f"{commit}.pack"))
-
-    return Piece(name=git_name(url, commit), what=f"{url} at {commit}", recipe=recipe, gather=packed)
+    return Piece(
+        name=git_name(url, commit),
+        what=f"{url} at {commit}",
+        recipe=recipe,
+        gather=lambda work: _files(work, (pack_commit(mirror, commit, work), f"{commit}.pack")),
+    )
 
 
 def _archive(recipe: str, source: SdistSource, sources: Sources) -> Piece:
@@ -141,6 +150,14 @@ def _archive(recipe: str, source: SdistSource, sources: Sources) -> Piece:
             return _files(work, (path, path.name))
 
     return Piece(name=archive_name(source.sha256), what=source.sdist, recipe=recipe, gather=archived)
+
+
+def _packages(recipe: str, lock: WheelLock, wheels: tuple[Path, ...]) -> Piece:
+    def proved(work: Path) -> Parcel:
+        proven(lock, wheels[0].parent, wheels)
+        return _files(work, *((path, path.name) for path in wheels))
+
+    return Piece(name=packages_name(lock), what=f"wheels of {lock.title}", recipe=recipe, gather=proved)
 
 
 def _made(layout: Path, place: str, image: PinnedImage, recipe: str) -> Iterator[Piece]:
@@ -189,8 +206,7 @@ def keep(wanted: Iterable[Piece], custody: Custody, reporter: Reporter) -> tuple
 
 def _keep(piece: Piece, recipes: tuple[str, ...], custody: Custody, step: Step, work: Path) -> Kept:
     shelf = custody.shelf
-    there = shelf.find(piece.name)
-    listed = _named(there) if there else {}
+    there, listed = _there(piece.name, shelf)
     parcel = None if there and piece.settled else piece.gather(work)
     same = there and (parcel is None or parcel.manifest.digest == there.digest)
     if there and same and all(shelf.has_blob(digest) for digest in listed):
@@ -224,10 +240,13 @@ def _progress(step: Step, size: int) -> Callable[[int], None]:
     return lambda count: step.update(f"{count >> 20} of {size >> 20} MiB")
 
 
-def _named(manifest: Manifest) -> dict[Digest, int]:
-    """List what a copy's manifest names, each once, with its size."""
-    document = json.loads(manifest.data)
-    return {Digest(one["digest"]): int(one["size"]) for one in (document["config"], *document["layers"])}
+def _there(name: str, shelf: Shelf) -> tuple[Manifest | None, dict[Digest, int]]:
+    """Return the copy that is there and what it names; one that cannot be read is made again."""
+    there = shelf.find(name)
+    try:
+        return there, {one.digest: one.size for one in named(name, there)} if there else {}
+    except WorkFailed:
+        return None, {}
 
 
 def _image(layout: Path, digest: Digest) -> Parcel:
@@ -238,7 +257,8 @@ def _image(layout: Path, digest: Digest) -> Parcel:
     return Parcel(
         manifest=manifest,
         blobs=tuple(
-            Blob(digest=inner, path=blobs / inner.hex, size=size) for inner, size in _named(manifest).items()
+            Blob(digest=one.digest, path=blobs / one.digest.hex, size=one.size)
+            for one in dict.fromkeys(named(str(digest), manifest))
         ),
     )
 

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from build.doors import store
 from build.doors.effects import Reporter
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text, whole
 from build.errors import NothingSelected, WorkFailed
-from build.image.config import MalformedError, digest, items, json_document, mapping, text, whole
 from build.image.layout import open_layout
 from build.image.members import clean
 from build.plan.model import ImagePlan

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from build.doors.effects import Reporter
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.publish.model import Manifest, Registry
 from build.publish.published import PassedOver, PublishedImage, contents_of, describe
 from build.recipe.model import Recipe

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 from build.doors.effects import Reporter
-from build.doors.git import GitMirrors
 from build.doors.offered import offers
 from build.errors import Unavailable, Unreachable, WorkFailed
 from build.pin.archive import Index
-from build.pin.custody import Shelf, archive_name, git_name, made_name, wheels_name
-from build.pin.locks import read_cuda_lock, read_debian_lock, read_package_lock
+from build.pin.custody import Shelf, archive_name, git_name, made_name, packages_name, wheels_name
+from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.resolve import Resolver
 from build.pin.sample import is_sample
 from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource
@@ -29,8 +27,10 @@ _MACHINE = "x86_64"
 class Origin:
     """Something that is pinned, and how its origin is asked."""
 
+    key: str
+    """What is asked for: equal keys are asked once."""
     names: tuple[str, ...]
-    """Of its copy; any of them serves."""
+    """Of its copy; any of them serves. Empty: no copy is kept."""
     what: str
     recipe: str
     ask: Callable[[], str] | None = field(repr=False, compare=False)
@@ -54,34 +54,44 @@ def origins(
     recipe: Recipe, resolver: Resolver, registry_has: Callable[[str], bool], index: Index
 ) -> Iterator[Origin]:
     """List what a recipe pins, from the tree alone: nothing is resolved, so what is gone can be named."""
+    yield from _source(recipe, resolver, registry_has, index)
+    for one in recipe.patch_sets:
+        yield _commit(recipe.name, one.repo, one.commit, resolver)
+    if not isinstance(recipe.source, VendorSource):
+        yield from _images(recipe, resolver, registry_has, index)
+
+
+def _source(
+    recipe: Recipe, resolver: Resolver, registry_has: Callable[[str], bool], index: Index
+) -> Iterator[Origin]:
     match recipe.source:
         case GitSource():
             yield from _repositories(recipe.name, recipe.source, resolver)
         case SdistSource(sdist=sdist, sha256=sha256):
             wanted = ((sdist.partition("==")[0], (sha256,)),)
-            yield Origin(
-                names=(archive_name(sha256),), what=sdist, recipe=recipe.name, ask=lambda: _lacks(index, wanted)
-            )  # fmt: skip
-        case PackagesSource(packages=packages):
-            locked = read_package_lock(resolver.packages.recipes, packages)
-            yield Origin(
-                names=(), what=locked.title, recipe=recipe.name, ask=lambda: _lacks(index, locked.hashes)
-            )
+            yield _kept(archive_name(sha256), sdist, recipe.name, lambda: _lacks(index, wanted))
+        case PackagesSource():
+            yield from _packages(recipe, recipe.source, resolver, index)
         case VendorSource(image=image):
             yield Origin(
-                names=(), what=image, recipe=recipe.name,
+                key=image, names=(), what=image, recipe=recipe.name,
                 ask=lambda: "" if registry_has(image) else f"the registry has no {image}",
             )  # fmt: skip
-            return
+
+
+def _images(
+    recipe: Recipe, resolver: Resolver, registry_has: Callable[[str], bool], index: Index
+) -> Iterator[Origin]:
+    """List what a recipe is built on."""
     images, debian = resolver.images, read_debian_lock(resolver.toolchains)
     made: dict[str, tuple[str, ...]] = {}
     if recipe.family.compiles:
         lock = read_cuda_lock(resolver.toolchains, recipe.toolchain.cuda)
-        yield Origin(
-            names=(wheels_name(lock, _MACHINE),),
-            what=f"CUDA {lock.version} wheels",
-            recipe=recipe.name,
-            ask=lambda: _lacks(index, lock.hashes),
+        yield _kept(
+            wheels_name(lock, _MACHINE),
+            f"CUDA {lock.version} wheels",
+            recipe.name,
+            lambda: _lacks(index, lock.hashes),
         )
         toolchain = images.toolchain_lock(lock, debian)
         made[f"toolchain for CUDA {lock.version}"] = tuple(
@@ -99,7 +109,25 @@ def origins(
         ),
     }
     for what, names in made.items():
-        yield Origin(names=names, what=f"{what}, Debian {debian.suite}", recipe=recipe.name, ask=ask)
+        yield Origin(
+            key=names[0], names=names, what=f"{what}, Debian {debian.suite}", recipe=recipe.name, ask=ask
+        )
+
+
+def _kept(name: str, what: str, recipe: str, ask: Callable[[], str] | None) -> Origin:
+    """Describe what has one name, for its copy and for its origin."""
+    return Origin(key=name, names=(name,), what=what, recipe=recipe, ask=ask)
+
+
+def _packages(recipe: Recipe, source: PackagesSource, resolver: Resolver, index: Index) -> Iterator[Origin]:
+    """List the wheels of both locks. A sample's wheel is made here and no index has it."""
+    made_here = source.application if is_sample(source.upstream) else ""
+
+    def asks(hashes: tuple[tuple[str, tuple[str, ...]], ...]) -> Callable[[], str]:
+        return lambda: _lacks(index, [one for one in hashes if one[0] != made_here])
+
+    for lock in resolver.packages.locks(source):
+        yield _kept(packages_name(lock), f"wheels of {lock.title}", recipe.name, asks(lock.hashes))
 
 
 def _repositories(recipe: str, source: GitSource, resolver: Resolver) -> Iterator[Origin]:
@@ -114,12 +142,16 @@ def _repositories(recipe: str, source: GitSource, resolver: Resolver) -> Iterato
                 yield from known(module.url, module.commit)
 
     for url, commit in known(source.repo, source.commit):
-        ask = None if is_sample(url) else _asks_git(mirrors, url, commit, resolver.sources.cache / "custody")
-        yield Origin(names=(git_name(url, commit),), what=f"{url} at {commit[:12]}", recipe=recipe, ask=ask)
+        yield _commit(recipe, url, commit, resolver)
 
 
-def _asks_git(mirrors: GitMirrors, url: str, commit: Commit, work: Path) -> Callable[[], str]:
-    return lambda: "" if offers(mirrors, url, commit, work) else f"{url} has no commit {commit} any more"
+def _commit(recipe: str, url: str, commit: Commit, resolver: Resolver) -> Origin:
+    mirrors, work = resolver.sources.mirrors, resolver.sources.cache / "custody"
+
+    def ask() -> str:
+        return "" if offers(mirrors, url, commit, work) else f"{url} has no commit {commit} any more"
+
+    return _kept(git_name(url, commit), f"{url} at {commit[:12]}", recipe, None if is_sample(url) else ask)
 
 
 def _lacks(index: Index, wanted: Iterable[tuple[str, tuple[str, ...]]]) -> str:
@@ -136,19 +168,19 @@ def _lacks(index: Index, wanted: Iterable[tuple[str, tuple[str, ...]]]) -> str:
 
 def check_origins(wanted: Iterable[Origin], shelf: Shelf | None, reporter: Reporter) -> tuple[Checked, ...]:
     """Ask every origin once, whichever recipes share it, and look for its copy."""
-    users: dict[tuple[str, ...], list[Origin]] = {}
+    users: dict[str, list[Origin]] = {}
     for one in wanted:
-        users.setdefault(one.names, []).append(one)
+        users.setdefault(one.key, []).append(one)
     checked = []
-    for names, sharing in users.items():
+    for key, sharing in users.items():
         one = sharing[0]
         with reporter.step(f"ask for {one.what}") as step:
             state, reason = _state(one)
-            copy = _has_copy(names, shelf)
+            copy = _has_copy(one.names, shelf)
             step.verdict(state)
         checked.append(
             Checked(
-                name=names[0],
+                name=key,
                 what=one.what,
                 recipes=tuple(dict.fromkeys(origin.recipe for origin in sharing)),
                 origin=state,

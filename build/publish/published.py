@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from build.image.config import ImageConfig, MalformedError, digest, items, json_document, parse_config, whole
-from build.image.config import mapping as mapped
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, whole
+from build.doors.jsonvalues import mapping as mapped
+from build.image.config import ImageConfig, parse_config
 from build.publish.model import Manifest
 from build.recipe.naming import tag_of
 from build.recipe.refs import Commit, Digest

@@ -9,17 +9,10 @@ from typing import Any, Final, Protocol
 
 from build.doors import store
 from build.doors.effects import Reporter, Step
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping
 from build.doors.registry import Manifest
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import (
-    ImageConfig,
-    MalformedError,
-    digest,
-    items,
-    json_document,
-    mapping,
-    parse_config,
-)
+from build.image.config import ImageConfig, parse_config
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.image.model import megabytes
 from build.publish.published import contents_of

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from build.doors.bakefile import EPOCH
+from build.doors.jsonvalues import MalformedError
 from build.errors import WorkFailed
-from build.image.config import MalformedError
 from build.image.members import clean, each_member
 from build.image.stream import Budget, Hashing
 from build.recipe.words import shown

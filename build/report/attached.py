@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping
 from build.doors.referrers import Referrer
 from build.doors.registry import Manifest
 from build.errors import WorkFailed
-from build.image.config import MalformedError, digest, items, json_document, mapping
 from build.publish.attach import CYCLONEDX, IN_TOTO
 from build.publish.depot import CUSTODY
 from build.recipe.refs import Digest, ImageRef
@@ -66,6 +66,9 @@ class Attached:
     """All of it."""
 
     bill: Bill | None = None
+    """The one that is listed last."""
+    bills: int = 0
+    """How many bills of materials were taken whose bytes differ."""
     claims: tuple[BuildClaim, ...] = ()
     """Several, where the same bytes were built more than once."""
     bundles: tuple[Digest, ...] = ()
@@ -83,18 +86,23 @@ def read_attached(subject: ImageRef, registry: AttachedSource) -> Attached:
         Unavailable: the registry cannot be reached or refuses access.
     """
     bill, claims, bundles, refused = None, [], [], []
+    bills: set[bytes] = set()
     for one in registry.referrers(subject):
         try:
             match one.artifact_type:
                 case str(kind) if kind == CYCLONEDX:
-                    bill = read_bill(_content(subject, one, registry), subject.digest)
+                    data = _content(subject, one, registry)
+                    bill = read_bill(data, subject.digest)
+                    bills.add(data)
                 case str(kind) if kind == IN_TOTO:
                     claims.append(read_claim(_content(subject, one, registry), subject.digest))
                 case str(kind) if kind == CUSTODY:
                     bundles.append(one.digest)
         except (MalformedError, WorkFailed) as error:
             refused.append(f"{one.digest}: {error}")
-    return Attached(bill=bill, claims=tuple(claims), bundles=tuple(bundles), refused=tuple(refused))
+    return Attached(
+        bill=bill, bills=len(bills), claims=tuple(claims), bundles=tuple(bundles), refused=tuple(refused)
+    )
 
 
 def read_bill(data: bytes, image: Digest | None) -> Bill:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from build.attest.model import PROVENANCE, SBOM
+from build.doors.jsonvalues import MalformedError
 from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import ImageConfig, MalformedError
+from build.image.config import ImageConfig
 from build.image.layout import open_layout
 from build.plan.labels import labelled_patches
 from build.publish.published import contents_of

@@ -87,6 +87,8 @@ def _show(image: "Inspected", console: Reporter) -> None:
     console.summary("layers", ("digest", "size", "made by"), layers)
     if not image.ours:
         console.warning(f"{image.name} has none of Ingot's labels: who made it, and of what, it does not say")
+    if image.attached.bills > 1:
+        console.note(f"{image.attached.bills} bills of materials are attached, and they differ")
     for reason in image.attached.refused:
         console.warning(f"attached, and not taken: {reason}")
     for command in image.rebuild:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.image.stream import CHUNK, Budget, Gunzip, Hashing
 from build.recipe.words import shown
 from build.smoke.static.elf import BrokenElfError

@@ -9,7 +9,7 @@ from pathlib import Path
 from tarfile import TarFile, TarInfo
 from typing import IO, Final
 
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.image.layout import Layout, open_layer
 from build.image.members import clean, each_member
 from build.image.stream import CHUNK, Budget

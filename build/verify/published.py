@@ -12,9 +12,10 @@ from typing import Final
 
 from build.doors import store
 from build.doors.effects import Reporter
+from build.doors.jsonvalues import MalformedError
 from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected, WorkFailed
-from build.image.config import ImageConfig, MalformedError
+from build.image.config import ImageConfig
 from build.image.layout import open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from build.doors import store
+from build.doors import process, store
 from build.doors.bakefile import layout_digest
 from build.doors.download import ReadingRegistry
 from build.doors.effects import Builder
@@ -18,23 +18,25 @@ from build.doors.git import GitMirrors
 from build.doors.packageindex import IndexFile
 from build.doors.registry import Manifest
 from build.doors.shelf import LayoutShelf, RegistryShelf
-from build.errors import Unreachable, WorkFailed
+from build.errors import CommandFailed, Unreachable, WorkFailed
 from build.host import registry as server
 from build.pin.custody import Custody, Shelf, git_name
 from build.pin.images import ImageStore
-from build.pin.locks import DebianLock, read_cuda_lock
+from build.pin.locks import DebianLock, read_cuda_lock, read_package_lock
 from build.pin.model import PinnedImage
 from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.source import Sources
-from build.pin.wheels import wheels_folder
+from build.pin.wheels import Pip, wheels_folder
 from build.publish.custody import Kept, keep, pieces
 from build.publish.origins import Checked, check_origins, origins, verdict
-from build.recipe.model import GitSource, Recipe
+from build.recipe.model import Family, GitSource, PackagesSource, Recipe, VendorSource
+from build.recipe.patchsets import PatchSet
 from build.recipe.refs import Commit, Digest, ImageRef
 from build.settings import from_env
 from tests.fakes import RecordingReporter
 from tests.layouts import write_layout
+from tests.unit.pin import test_packages as made_wheels
 from tests.unit.pin.repositories import git, make_recipe, make_repository
 from tests.unit.publish.published import Silent
 
@@ -44,6 +46,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WHEEL = b"a wheel"
 HASH = hashlib.sha256(WHEEL).hexdigest()
 DEBIAN = DebianLock(suite="s", image="debian:x", digest="sha256:" + "1" * 64, toolchain_packages=("g++",))
+REF_NAME = "org.opencontainers.image.ref.name"
 MAIN, INNER = "https://code.example.invalid/main.git", "https://code.example.invalid/inner.git"
 
 
@@ -80,7 +83,15 @@ class Index:
 class Machine:
     """A cache of its own, with the doors of a machine that makes no image."""
 
-    def __init__(self, folder: Path, upstream: Path, custody: Shelf | None, *, first: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        upstream: Path,
+        custody: Shelf | None,
+        *,
+        first: bool = False,
+        pip: Pip = process.run,
+    ) -> None:
         self.cache = folder / "cache"
         self.reporter = RecordingReporter()
         self.toolchains = folder / "toolchains"
@@ -122,6 +133,8 @@ class Machine:
                 samples=folder / "samples",
                 cache=self.cache,
                 reporter=self.reporter,
+                pip=pip,
+                custody=self.custody,
             ),
             images=images,
             toolchains=self.toolchains,
@@ -160,12 +173,21 @@ class Machine:
     def check(
         self, recipe: Recipe, *, index: Index | None = None, base: bool | Exception = True
     ) -> list[Checked]:
+        return self.check_all([recipe], index=index, base=base)
+
+    def check_all(
+        self, recipes: list[Recipe], *, index: Index | None = None, base: bool | Exception = True
+    ) -> list[Checked]:
         def registry_has(_reference: str) -> bool:
             if isinstance(base, Exception):
                 raise base
             return base
 
-        asked = origins(recipe, self.resolver, registry_has, index or Index(HASH))
+        asked = [
+            one
+            for recipe in recipes
+            for one in origins(recipe, self.resolver, registry_has, index or Index(HASH))
+        ]
         return [*check_origins(asked, self.custody.shelf if self.custody else None, self.reporter)]
 
 
@@ -406,3 +428,171 @@ def test_no_answer_at_all(here: Machine, recipe: Recipe) -> None:
     asked = [one for one in here.check(recipe, index=Mute(), base=silent) if "code." not in one.what]
     with pytest.raises(Unreachable, match=r"no origin answered; CUDA 13\.0 wheels: no route"):
         verdict(tuple(asked))
+
+
+def of_wheels(name: str, lock: str, application: str, version: str) -> Recipe:
+    source = PackagesSource(
+        packages=f"packages/{lock}.txt", application=application,
+        upstream="https://code.example.invalid/app", version=version,
+    )  # fmt: skip
+    made = make_recipe(GitSource(repo=MAIN, commit=Commit("1" * 40), version="1"))
+    return replace(made, name=name, family=Family.PYTHON, source=source)
+
+
+def test_recipes_of_wheels_are_asked_each_for_its_own(tmp_path: Path) -> None:
+    machine = Machine(tmp_path / "here", tmp_path / "nowhere", None)
+    folder = tmp_path / "here" / "recipes"
+    shutil.copytree(ROOT / "recipes" / "packages", folder / "packages")
+    older, newer = (read_package_lock(folder, f"packages/vllm-0.{minor}.0.txt") for minor in (20, 21))
+    gone = dict(older.hashes)["vllm"]
+    locks = (older, newer, read_package_lock(folder, "packages/pip.txt"))
+    there = {one for lock in locks for _, hashes in lock.hashes for one in hashes} - set(gone)
+    recipes = [
+        of_wheels("older", older.path.stem, "vllm", "0.20.0"),
+        of_wheels("newer", newer.path.stem, "vllm", "0.21.0"),
+    ]
+    vendor = replace(
+        recipes[0],
+        name="vendor",
+        source=VendorSource(image="x/y@sha256:" + "2" * 64, upstream="https://x.invalid", version="1"),
+    )
+    checked = machine.check_all([*recipes, vendor], index=Index(*there))
+    found = {one.what.partition(",")[0]: (one.origin, one.recipes) for one in checked}
+    assert found == {
+        "wheels of vllm-0.20.0": ("gone", ("older",)),
+        "wheels of vllm-0.21.0": ("there", ("newer",)),
+        "wheels of pip": ("there", ("older", "newer")),
+        "base": ("there", ("older", "newer")),
+        f"x/y@sha256:{'2' * 64}": ("there", ("vendor",)),
+    }
+    assert len({one.name for one in checked}) == len(checked)
+    with pytest.raises(
+        WorkFailed, match=r"wheels of vllm-0\.20\.0 \(older\): the package index has other files"
+    ):
+        verdict(tuple(checked))
+
+
+def test_wheels_are_proven_from_the_copies_alone(tmp_path: Path, shelf: Shelf) -> None:
+    index = made_wheels.Index(tmp_path / "index")
+    index.folder.mkdir()
+    locks = {name: made_wheels.lock(index.folder, wheels)
+             for name, wheels in (("mini", made_wheels.WHEELS), ("pip", made_wheels.PIP))}  # fmt: skip
+    recipe = of_wheels("mini", "mini", "mini", "1.2")
+
+    def machine(name: str, pip: Pip) -> Machine:
+        for lock, text in locks.items():
+            store.write_text(tmp_path / name / "recipes" / "packages" / f"{lock}.txt", text)
+        return Machine(tmp_path / name, tmp_path / "nowhere", shelf, pip=pip)
+
+    def gone(command: tuple[str, ...]) -> None:
+        raise CommandFailed(command, 1, output="ERROR: No matching distribution found for mini")
+
+    here = machine("here", index)
+    here.make_images(recipe)
+    pin = here.resolver.resolve(recipe, known=None)
+    kept = here.keep(recipe)
+    assert [one.what for one in kept][:2] == ["wheels of mini", "wheels of pip"]
+    assert sum(one.sent for one in here.keep(recipe)) == 0
+    other = machine("other", gone)
+    assert other.resolver.resolve(recipe, known=None) == pin
+    other.resolver.prove(recipe, pin)
+    assert any("wheels of mini: a copy out of" in words for words in other.reporter.all("warning"))
+    assert {one.copy for one in here.check(recipe)} == {True}
+
+
+def test_patch_sets_are_kept_and_asked_for(
+    tmp_path: Path, upstream: Path, recipe: Recipe, shelf: Shelf
+) -> None:
+    assert isinstance(recipe.source, GitSource)
+    commit = recipe.source.commit
+    patch_set = PatchSet(name="set", repo=MAIN, commit=commit, version="1", place=(("a", "a"),), run=("x",))
+    vendor = VendorSource(image="x/y@sha256:" + "2" * 64, upstream="https://x.invalid", version="1")
+    of_vendor = replace(of_wheels("vendor", "x", "x", "1"), source=vendor)
+    machine = Machine(tmp_path / "here", upstream, shelf)
+    pin = machine.resolver.resolve(of_vendor, known=None)
+    patched = replace(of_vendor, patch_sets=(patch_set,))
+    assert machine.custody
+    (kept,) = keep(pieces(patched, pin, machine.resolver), machine.custody, machine.reporter)
+    assert (kept.name, kept.sent > 0) == (git_name(MAIN, commit), True)
+    found = {one.name: (one.origin, one.copy) for one in machine.check(patched)}
+    assert found[kept.name] == ("there", True)
+
+
+def test_an_image_of_a_vendor_is_said_to_be_not_kept(tmp_path: Path, shelf: Shelf) -> None:
+    machine = Machine(tmp_path / "here", tmp_path / "nowhere", shelf)
+    made = of_wheels("vendor", "x", "x", "1")
+    image = "x/y@sha256:" + "2" * 64
+    recipe = replace(made, source=VendorSource(image=image, upstream="https://x.invalid", version="1"))
+    assert machine.keep(recipe) == ()
+    assert f"vendor: {image} is not kept: mirror it yourself" in machine.reporter.all("warning")
+
+
+ENTRY = {"mediaType": "application/octet-stream", "digest": f"sha256:{HASH}", "size": len(WHEEL)}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layers": [{**ENTRY, "annotations": []}, {**ENTRY, "annotations": [1]}]}, "layers.annotations is not an object"),
+        ({"layers": [{**ENTRY, "size": "many"}]}, "layers.size is not a size"),
+        ({"layers": [{**ENTRY, "size": None}]}, "layers.size is not a size"),
+        ({"layers": [{**ENTRY, "digest": ["x"]}]}, "layers.digest is not a string"),
+        ({"layers": [7]}, "layers is not an object"),
+        ({"layers": None}, "layers is not a list"),
+        ({"config": None}, "config is not an object"),
+        ({"layers": [{**ENTRY, "annotations": None}]}, "has a file named ''"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("shelf", ["layout"], indirect=True)
+def test_a_copy_that_is_malformed_is_told_and_made_again(
+    tmp_path: Path, here: Machine, recipe: Recipe, change: dict[str, object], words: str
+) -> None:
+    assert here.custody
+    assert isinstance(recipe.source, GitSource)
+    shelf = LayoutShelf(root=tmp_path / "folder")
+    custody = replace(here.custody, shelf=shelf)
+    kind, name = "application/vnd.oci.image.manifest.v1+json", git_name(MAIN, recipe.source.commit)
+    document = {"schemaVersion": 2, "mediaType": kind, "config": ENTRY, "layers": [], **change}
+    data = json.dumps(document).encode()
+    broken = Manifest(digest=Digest(f"sha256:{hashlib.sha256(data).hexdigest()}"), media_type=kind, data=data)
+    shelf.put(name, broken)
+    with pytest.raises(WorkFailed, match=words) as error:
+        custody.files(name, tmp_path / "target")
+    if words.startswith(("layers", "config")):
+        assert error.value.hint == "copy it again: nox -s custody"
+        image = replace(broken, data=data)
+        shelf.put(f"image-{image.digest.hex}", image)
+        with pytest.raises(WorkFailed, match=words):
+            custody.image(image.digest, tmp_path / "layout")
+    pin = here.resolver.resolve(recipe, known=None)
+    keep(pieces(recipe, pin, here.resolver), custody, here.reporter)
+    assert custody.files(name, tmp_path / "target")
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        ([], "it is not a JSON object"),
+        ({}, "manifests is not a list"),
+        ({"manifests": [1]}, "manifests is not an object"),
+        ({"manifests": [{"annotations": [1]}]}, "manifests.annotations is not an object"),
+        ({"manifests": [{"annotations": {REF_NAME: "x"}}]}, "manifests.digest is not a string"),
+        (
+            {"manifests": [{"annotations": {REF_NAME: "x"}, "digest": f"sha256:{HASH}"}]},
+            "manifests.mediaType is not",
+        ),
+    ],
+)
+def test_a_folder_whose_index_is_malformed_is_told(tmp_path: Path, index: object, words: str) -> None:
+    path = tmp_path / "index.json"
+    store.write_text(path, json.dumps(index))
+    with pytest.raises(WorkFailed, match=words) as error:
+        LayoutShelf(root=tmp_path).find("x")
+    assert error.value.message.startswith(f"{path} cannot be read: ")
+    assert f"delete {path} and copy it again: nox -s custody" in error.value.hint
+
+
+def test_entries_of_others_and_bytes_that_are_gone_are_no_copy(tmp_path: Path) -> None:
+    listed = [{"annotations": None}, {}, {"annotations": {REF_NAME: "x"}, **ENTRY}]
+    store.write_text(tmp_path / "index.json", json.dumps({"manifests": listed}))
+    assert LayoutShelf(root=tmp_path).find("x") is None

@@ -360,7 +360,10 @@ def test_packages_that_moved_under_one_lock_are_said(tmp_path: Path) -> None:
         (one,) = road.resolve(RECIPE, "").moved
         assert one.changed == (("libc6", "2.36-9+deb12u9", "2.36-9+deb12u10"),)
         assert f"mini: {one}" in reporter.all("note")
-    assert road.resolve(RECIPE, "").moved == (), "said once"
+        again = road.resolve(RECIPE, "").moved
+        assert again == ((one,) if kept.parent.name == "published" else ()), "said until it ships"
+    store.write_artifact(out / "published" / "pin.json", after)
+    assert road.resolve(RECIPE, "").moved == ()
 
 
 @dataclass

@@ -83,6 +83,21 @@ def test_a_registry_that_takes_and_does_not_list_is_an_error(wire: Wire, registr
     assert len(wire.slept) == 5, "a slow one is asked again"
 
 
+@pytest.mark.parametrize("odd", [[], {}, ["sha256:1"], None, 7])
+def test_an_odd_entry_of_others_keeps_nothing_from_being_added(
+    wire: Wire, registry: ReferrersRegistry, odd: object
+) -> None:
+    theirs = entry("b", digest=odd)
+    wire.on(API, listing(theirs, entry("a")))
+    registry.refer(SUBJECT, (OURS,))
+    wire.on(API, NO_API)
+    wire.on(f"GET {TAG}", listing(theirs), listing(theirs), listing(theirs, entry("a")))
+    wire.on(f"PUT {TAG}", Reply(status=201))
+    registry.refer(SUBJECT, (OURS,))
+    (sent,) = [one for one in wire.sent if one.method == "PUT"]
+    assert json.loads(sent.body or b"")["manifests"][0] == theirs, "it is kept as it is"
+
+
 def test_a_registry_that_lists_late_is_waited_for(wire: Wire, registry: ReferrersRegistry) -> None:
     wire.on(API, listing(), listing(), listing(entry("a")))
     registry.refer(SUBJECT, (OURS,))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from build.doors.jsonvalues import MalformedError
 from build.doors.store import read_artifact, write_artifact
-from build.image.config import MalformedError
 from build.image.layout import BrokenLayout, Layout, open_layer, open_layout
 from build.image.model import BuiltImage, Layer
 from build.image.rootfs import ELF_MAGIC, open_rootfs

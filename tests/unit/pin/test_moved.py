@@ -27,6 +27,18 @@ def test_an_image_may_move_without_its_packages() -> None:
     assert str(one).endswith(": its packages are the same")
 
 
+def test_another_origin_is_said() -> None:
+    there = replace(OLD, origin="registry: debian:bookworm-slim")
+    here = replace(NEW, origin="bootstrapped: debian/bookworm", packages=OLD.packages)
+    (one,) = moved(replace(PIN, toolchain=there), replace(PIN, toolchain=here))
+    assert str(one) == (
+        "the toolchain is another one under the same lock, now bootstrapped from debian/bookworm, "
+        "before from registry debian:bookworm-slim: its packages are the same"
+    )
+    (back,) = moved(replace(PIN, toolchain=here), replace(PIN, toolchain=there))
+    assert "now from registry debian:bookworm-slim, before bootstrapped from debian/bookworm" in str(back)
+
+
 def test_equal_images_and_other_locks_have_not_moved() -> None:
     assert moved(PIN, PIN) == ()
     assert moved(replace(PIN, base=OLD), replace(PIN, base=replace(NEW, lock="another"))) == ()

@@ -11,7 +11,7 @@ import pytest
 from build.attest.provenance import BuildFacts, provenance
 from build.attest.sbom import sbom
 from build.attest.wheels import read_wheels
-from build.image.config import MalformedError
+from build.doors.jsonvalues import MalformedError
 from build.publish.attach import Artifact, attach, bill_of_materials, statement
 from build.publish.depot import CUSTODY
 from build.publish.push import push
@@ -19,7 +19,8 @@ from build.recipe.refs import Digest, ImageRef
 from build.report.attached import Bill, read_attached, read_bill, read_claim
 from build.report.inspect import Inspector
 from build.settings import Namespace
-from tests.fakes import FakeRegistry
+from build.verbs.inspect import _show
+from tests.fakes import FakeRegistry, RecordingReporter
 from tests.unit.attest.making import built, make_wheel, materials, plan
 from tests.unit.publish.images import make_pushable
 from tests.unit.publish.published import Silent
@@ -78,6 +79,23 @@ def test_two_builds_of_the_same_bytes_are_both_told(
         "2026-03-02",
         "2026-03-05",
     ]
+
+
+def test_bills_that_differ_are_counted_and_said(
+    registry: FakeRegistry, subject: ImageRef, tmp_path: Path
+) -> None:
+    bill, _ = documents(tmp_path, subject.digest)
+    attach(subject, (bill_of_materials(bill),), registry, Silent())
+    assert read_attached(subject, registry).bills == 1
+    document = json.loads(bill.read_text())
+    bill.write_text(json.dumps(document | {"components": document["components"][1:]}))
+    attach(subject, (bill_of_materials(bill),), registry, Silent())
+    found = Inspector(out=tmp_path / "out", recipes={}, registry=lambda: registry).inspect(str(subject))
+    assert found.attached.bills == 2
+    reporter = RecordingReporter()
+    _show(found, reporter)
+    assert "2 bills of materials are attached, and they differ" in reporter.all("note")
+    assert found.attached.refused == ()
 
 
 def test_what_is_said_of_another_image_is_not_taken(
