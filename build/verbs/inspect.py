@@ -98,9 +98,7 @@ def _show(image: "Inspected", console: Reporter) -> None:
 def _counted(bill: "Bill | None") -> str:
     if bill is None:
         return ""
-    return (
-        f"{bill.debian} of Debian, {bill.python} wheels, {bill.total} parts in all, by its bill of materials"
-    )
+    return f"{bill.debian} of Debian, {bill.python} of Python, {bill.total} parts in all, by its bill of materials"
 
 
 def _claimed(claim: "BuildClaim") -> tuple[tuple[str, str], ...]:
