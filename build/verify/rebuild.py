@@ -5,7 +5,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
+from build.doors import store
 from build.doors.effects import Builder, Reporter
 from build.image.build import build_image, write_rendered
 from build.image.model import BuiltImage
@@ -25,7 +27,7 @@ class How:
 
     compile_cache: bool = True
     layer_cache: bool = True
-    """False: BuildKit runs every step anew, and gives the compile cache an empty folder too."""
+    """False: every step is run anew. The compile cache stays as it is."""
     shift_s: int = 0
     """Seconds that the times of all files are moved by."""
 
@@ -37,13 +39,13 @@ def rebuild(
     with reporter.step("prove the bundle"):
         material = materialise(bundle, into)
     write_rendered(material.plan, material.out)
+    if not how.layer_cache:
+        _make_new(material.out / "context" / "scripts")
     if how.shift_s:
         for folder in (material.out / "context", material.source):
             _shift(folder, how.shift_s)
     target = material.plan.target
-    options: tuple[str, ...] = () if how.layer_cache else ("--no-cache",)
-    if not how.compile_cache:
-        options += ("--set", f"{target}.args.{COMPILE_CACHE_ARGUMENT}=1")
+    options = () if how.compile_cache else ("--set", f"{target}.args.{COMPILE_CACHE_ARGUMENT}=1")
     built = build_image(
         material.plan,
         material.out,
@@ -54,6 +56,15 @@ def rebuild(
         options=options,
     )
     return material, built
+
+
+def _make_new(scripts: Path) -> None:
+    """End each script with a comment that was never there, so that no step which runs one was run before.
+
+    Bake's `--no-cache` would also empty the cache mounts that the steps name, and with them the user's compile cache.
+    """
+    for script in scripts.glob("*.sh"):
+        store.append_text(script, f"# {uuid4().hex}\n")
 
 
 def _shift(folder: Path, seconds: int) -> None:

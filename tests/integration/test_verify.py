@@ -178,6 +178,12 @@ def test_a_poisoned_compile_cache_is_found(
     words = " ".join(ran.err.split())
     wanted = "app/libmini-common.so.0.1.42, .rodata: another text: NESTED TOO DEEPLY, then nested too deeply"
     assert f"layer 4, {wanted}" in words, ran.err
+    # What is poisoned is still there: no step was taken over, and none has emptied the compile cache.
+    ran = checkout.run("verify", "minifork", "--without", "engine,ccache")
+    assert ran.code == 0, ran.err
+    for said in (checkout.artifact("verify")["after"], checkout.artifact("verify")["before"]):
+        assert said["jobs"], "the compile step was run"
+        assert said["digest"] == checkout.artifact("image")["digest"]
 
 
 @pytest.mark.skipif(not needs_second_engine, reason="a second private engine needs root")

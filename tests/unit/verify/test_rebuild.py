@@ -1,5 +1,6 @@
 """A bundle is built with nothing of this checkout's own, and what is varied changes nothing that is built."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def recording() -> Recording:
     [
         (How(), ()),
         (How(compile_cache=False), ("--set", "mini.args.CCACHE_DISABLE=1")),
-        (How(layer_cache=False), ("--no-cache",)),
+        (How(layer_cache=False), ()),
     ],
 )
 def test_what_is_asked_of_bake(tmp_path: Path, how: How, options: tuple[str, ...]) -> None:
@@ -46,6 +47,29 @@ def test_what_is_asked_of_bake(tmp_path: Path, how: How, options: tuple[str, ...
     assert built.engine == {"buildx": "0.0-fake", "engine": "1"}
     assert (material.out / "image" / "index.json").is_file()
     assert (material.out / "Dockerfile").read_text() == dict(material.plan.files)["Dockerfile"]
+
+
+def scripts(tmp_path: Path, name: str, how: How) -> dict[str, str]:
+    material, _ = rebuild(
+        tmp_path / "bundle",
+        tmp_path / name,
+        how,
+        builder=recording(),
+        reporter=RecordingReporter(),
+        engine={},
+    )
+    return {path.name: path.read_text() for path in (material.out / "context" / "scripts").glob("*.sh")}
+
+
+def test_without_the_layer_cache_every_script_is_one_that_was_never_run(tmp_path: Path) -> None:
+    planned(tmp_path).gather(tmp_path / "bundle")
+    plain = scripts(tmp_path, "plain", How())
+    assert {"probe.sh", "compile.sh", "collect.sh"} <= set(plain)
+    one, other = (scripts(tmp_path, name, How(layer_cache=False)) for name in ("one", "other"))
+    for name, text in plain.items():
+        added = {one[name].removeprefix(text), other[name].removeprefix(text)}
+        assert len(added) == 2
+        assert all(re.fullmatch(r"# [0-9a-f]{32}\n", line) for line in added), added
 
 
 def distinct_times(folder: Path) -> int:
