@@ -53,14 +53,14 @@ class Onward(Wiring):
         `static`: without any engine; `gpu` requires the checks on a GPU too.
         """
         out = self.settings.out / name
-        with store.locked(out / ".lock"):
+        with self.alone(out):
             plan, built = self._made(name)
             return self._static(plan, built, out) if static else self._smoke(plan, built, out, gpu=gpu).report
 
     def bench(self, name: str, wanted: Wanted, *, gpu: bool = False) -> tuple[Record, ...]:
         """Measure the image whose artifacts are in out/<name>; `gpu` requires that it is measured on one."""
         out = self.settings.out / name
-        with store.locked(out / ".lock"):
+        with self.alone(out):
             plan, built = self._made(name)
             found = find_gpu(plan.recipe.toolchain.architectures, self.containers)
             if gpu:
@@ -82,7 +82,7 @@ class Onward(Wiring):
     def attest(self, name: str) -> Attested:
         """Write bill of materials and provenance of the image whose artifacts are in out/<name>."""
         out = self.settings.out / name
-        with store.locked(out / ".lock"):
+        with self.alone(out):
             return self._attest(*self._made(name), out)
 
     def push(self, name: str, *, moving: bool = True, attest: AttestChoice | None = None) -> PushReceipt:
@@ -92,7 +92,7 @@ class Onward(Wiring):
         `attest` says what is attached to it; without it the settings do.
         """
         namespace = self.namespace("nowhere to push to")
-        with store.locked(self.settings.out / name / ".lock"):
+        with self.alone(self.settings.out / name):
             return self._push(name, namespace, moving=moving, attest=attest or self.settings.attest)
 
     def rollback(
@@ -104,7 +104,7 @@ class Onward(Wiring):
         namespace = self.namespace("no registry to ask")
         out = self.settings.out / directory_name(recipe.name, variant)
         record = out / "rollback.json"
-        with store.locked(out / ".lock"):
+        with self.alone(out):
             last = store.read_known(record, RollbackReceipt)
             plan = plan_rollback(recipe, variant, namespace, self.registry, self.reporter, to=to, last=last)
             if dry_run:
@@ -121,7 +121,7 @@ class Onward(Wiring):
             WorkFailed: they differ; its answer says where.
         """
         out = self.settings.out / name
-        with store.locked(out / ".lock"):
+        with self.alone(out):
             plan, _ = self._made(name)
             with self._bundled(plan) as bundle:
                 verifier = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen)
@@ -131,7 +131,7 @@ class Onward(Wiring):
 
     def report(self, name: str) -> Written:
         """Write the pages of the image in out/<name> again, from its artifacts."""
-        with store.locked(self.settings.out / name / ".lock"):
+        with self.alone(self.settings.out / name):
             out = self.settings.out / name
             return self._report(*self._made(name), out, published_difference(out))
 
@@ -203,14 +203,11 @@ class Onward(Wiring):
         if recipe is None:
             message = f"{plan.name}: there is no recipe {plan.recipe.name} any more"
             raise BadRequest(message, hint="a bundle needs the recipe that the image was built from")
-        bundle = self.settings.cache / "bundles" / plan.fingerprint
-        with store.locked(bundle.with_name(f".{bundle.name}.lock")):
-            try:
-                with self.reporter.step("gather the bundle"):
-                    gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
-                yield bundle
-            finally:
-                store.discard(bundle)
+        with store.scratch(self.settings.cache / "bundles") as folder:
+            bundle = folder / plan.fingerprint
+            with self.reporter.step("gather the bundle"):
+                gather(bundle, plan, recipe, self.resolver, root=self.settings.root)
+            yield bundle
 
     def _statements(self, plan: ImagePlan, built: BuiltImage, out: Path) -> "tuple[Artifact, ...]":
         from build.publish.attach import bill_of_materials, statement

@@ -139,7 +139,7 @@ class Road(Onward):
     def _alone(self, recipe: Recipe, variant: str) -> Iterator[Path]:
         """Hold an image's folder: two runs of one image wait for each other; the second then finds things done."""
         out = self._out(recipe, variant)
-        with store.locked(out / ".lock"):
+        with self.alone(out):
             yield out
 
     def _resolve(self, recipe: Recipe, variant: str, out: Path) -> Resolved:

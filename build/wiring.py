@@ -1,10 +1,12 @@
 """The doors of one run, opened when they are first needed, and what of the stations is made from doors alone."""
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from build.doors import store
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
 from build.errors import BadRequest
@@ -37,6 +39,13 @@ class Wiring:
 
     settings: Settings
     reporter: Reporter
+
+    def alone(self, out: Path) -> AbstractContextManager[None]:
+        """Hold an image's folder: runs that work on one image wait for each other."""
+        return store.locked(
+            out / ".lock",
+            waits=lambda: self.reporter.note(f"{out.name}: waiting for another run that works on it"),
+        )
 
     @cached_property
     def engine(self) -> EngineHandle:

@@ -5,8 +5,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ __all__ = [
     "read_known",
     "read_lines",
     "replace_dir",
+    "scratch",
     "sha256_file",
     "sha256_text",
     "text_of",
@@ -195,9 +197,36 @@ def replace_dir(new: Path, final: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an advisory lock for the block; waits for another process that holds it. The kernel drops it on a kill."""
+def locked(path: Path, *, waits: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold an advisory lock for the block. The kernel drops it on a kill.
+
+    Waits for another process that holds it, and calls `waits` before it does.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waits()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def scratch(parent: Path) -> Iterator[Path]:
+    """Hold an empty folder below `parent`, which has no other use, for the block. What killed processes left there goes first."""
+    with ExitStack() as stack:
+        with locked(parent / ".lock"):
+            for left in [path for path in parent.iterdir() if path.is_dir()]:
+                with (left / ".lock").open("a") as file, suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    discard(left)
+            own = Path(tempfile.mkdtemp(dir=parent))
+            (own / "work").mkdir()
+            stack.enter_context(locked(own / ".lock"))
+        try:
+            yield own / "work"
+        finally:
+            # Nobody who clears away meets a folder that is half removed.
+            with locked(parent / ".lock"):
+                discard(own)

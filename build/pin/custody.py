@@ -6,7 +6,6 @@ once. Where bytes come from is said aloud and never part of a pin. Writes no cop
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,13 +151,12 @@ class Custody:
     @contextmanager
     def repository(self, url: str, commit: Commit) -> Iterator[Path | None]:
         """Hand over a repository that holds the copied commit, for the block; None where there is no copy."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self.cache, prefix="custody-") as work:
+        with store.scratch(self.cache / "scratch") as work:
             name = git_name(url, commit)
-            if not self.files(name, Path(work)):
+            if not self.files(name, work):
                 yield None
                 return
-            yield unpack_commit(Path(work) / f"{commit}.pack", commit, Path(work))
+            yield unpack_commit(work / f"{commit}.pack", commit, work)
 
 
 def named(name: str, manifest: Manifest) -> tuple[Named, ...]:

@@ -5,7 +5,6 @@ sent again. How copies are named and read is `pin/custody.py`; whether origins s
 """
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,14 +192,13 @@ def keep(wanted: Iterable[Piece], custody: Custody, reporter: Reporter) -> tuple
         users = recipes.setdefault(piece.name, [])
         if piece.recipe not in users:
             users.append(piece.recipe)
-    custody.cache.mkdir(parents=True, exist_ok=True)
     kept = []
     for name, piece in first.items():
         with (
             reporter.step(f"keep {piece.what}") as step,
-            tempfile.TemporaryDirectory(dir=custody.cache, prefix="custody-") as work,
+            store.scratch(custody.cache / "scratch") as work,
         ):
-            kept.append(_keep(piece, tuple(recipes[name]), custody, step, Path(work)))
+            kept.append(_keep(piece, tuple(recipes[name]), custody, step, work))
     return tuple(kept)
 
 

@@ -80,7 +80,8 @@ def built_again(
         Unavailable: there is no engine for it.
     """
     engine = replace(settings, engine="private", engine_name=f"{settings.engine_name[:25]}-verify")
-    with store.locked(settings.cache / "verify" / ".lock"):
+    lock = settings.cache / "verify" / ".lock"
+    with store.locked(lock, waits=lambda: reporter.note("waiting for another verify to end")):
         if how.own_engine:
             private.stop(engine, reporter, purge=True)
         store.discard(work)

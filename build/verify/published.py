@@ -62,7 +62,10 @@ class PublishedVerifier:
         plan = _planned(bundle, fingerprint)
         name = f"{ref.repository.rpartition('/')[2]}@{before.digest.hex[:12]}"
         out = self.settings.cache / "verify" / name
-        with store.locked(out.with_name(f".{name}.lock")):
+        lock = out.with_name(f".{name}.lock")
+        with store.locked(
+            lock, waits=lambda: self.reporter.note(f"{name}: waiting for another verify of it")
+        ):
             found = self._compared(ref, plan, bundle, before, out)
         tell(found, out, self.reporter)
         return found

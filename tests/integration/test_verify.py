@@ -192,11 +192,14 @@ def test_a_killed_verify_leaves_no_engine_for_ever(good: Checkout, settings: Set
     code = good.killed(r"prove the bundle", signal.SIGKILL, "verify", "minifork")
     assert code == -signal.SIGKILL
     assert private.status(second).state == "running", "nobody was left to stop it"
+    bundles = [path for path in (settings.cache / "bundles").iterdir() if path.is_dir()]
+    assert bundles
     code = good.killed(r"prove the bundle", signal.SIGINT, "verify", "minifork")
     assert code == 130
     assert private.status(second).state == "stopped"
     assert not (settings.cache / "engine" / second.engine_name).exists()
-    assert not list((settings.cache / "verify").glob("*minifork")), "neither bundle nor build is left"
+    assert not list((settings.cache / "verify").glob("*minifork")), "no build is left"
+    assert not any(bundle.exists() for bundle in bundles), "and no bundle"
     assert not (good.out / "minifork" / "verify.json").exists()
 
 

@@ -126,14 +126,16 @@ def test_a_folder_is_replaced(tmp_path: Path) -> None:
 def test_a_lock_makes_the_second_wait(tmp_path: Path) -> None:
     order: list[str] = []
 
+    waits = threading.Event()
+
     def second() -> None:
-        with store.locked(tmp_path / "x" / "lock"):
+        with store.locked(tmp_path / "x" / "lock", waits=waits.set):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with store.locked(tmp_path / "x" / "lock"):
+    with store.locked(tmp_path / "x" / "lock", waits=lambda: order.append("waits")):
         thread.start()
-        thread.join(0.05)
+        assert waits.wait(10)
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
@@ -152,6 +154,27 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     assert process.exitcode == 9
     with store.locked(tmp_path / "lock"):
         pass
+
+
+def _die_in_scratch(parent: Path) -> None:
+    with store.scratch(parent) as work:
+        (work / "half").touch()
+        os._exit(9)
+
+
+@pytest.mark.processes
+def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    parent = tmp_path / "scratch"
+    process = multiprocessing.get_context("fork").Process(target=_die_in_scratch, args=(parent,))
+    process.start()
+    process.join()
+    assert list(parent.rglob("half")), "nobody was left to remove it"
+    with store.scratch(parent) as one:
+        assert not list(parent.rglob("half"))
+        (one / "mine").touch()
+        with store.scratch(parent) as other:
+            assert [*one.iterdir(), *other.iterdir()] == [one / "mine"]
+    assert [path.name for path in parent.iterdir()] == [".lock"]
 
 
 def test_lines_are_added_and_read_back(tmp_path: Path) -> None:

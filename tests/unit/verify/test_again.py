@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from build.doors import store
+from build.onward import Onward
 from build.recipe.refs import Digest
 from build.settings import from_env
-from build.verify.again import conditions_here, described
-from build.verify.variations import chosen
+from build.verify.again import built_again, conditions_here, described
+from build.verify.variations import Conditions, chosen
+from tests.fakes import RecordingReporter
 from tests.layouts import write_layout
 from tests.unit.publish.bundles import planned
 from tests.unit.publish.images import make_pushable
@@ -29,6 +32,28 @@ def test_a_dockerfile_of_an_earlier_version_knows_no_argument(tmp_path: Path) ->
     plan["files"] = [[path, text.replace("ARG CCACHE_DISABLE\n", "")] for path, text in plan["files"]]
     (bundle / "plan.json").write_text(json.dumps(plan))
     assert ccache() == ("the Dockerfile takes no CCACHE_DISABLE", True)
+
+
+class Impatient(RecordingReporter):
+    """Does not wait."""
+
+    def note(self, message: str) -> None:
+        raise InterruptedError(message)
+
+
+def test_who_waits_says_so(tmp_path: Path) -> None:
+    settings, reporter = from_env({"INGOT_OUT": str(tmp_path / "out")}, tmp_path), Impatient()
+    decided = Conditions(
+        varied=(), env={}, cwd=tmp_path, umask=0o022, cpus=(), own_engine=False, shift_s=0, compile_cache=True
+    )
+    with store.locked(settings.cache / "verify" / ".lock"):
+        again = built_again(tmp_path, tmp_path / "work", decided, settings, reporter)
+        with pytest.raises(InterruptedError, match="waiting for another verify to end"), again:
+            pass
+    with store.locked(settings.out / "mini" / ".lock"):
+        onward = Onward(settings=settings, reporter=reporter)
+        with pytest.raises(InterruptedError, match="mini: waiting for another run that works on it"):
+            onward.verify("mini", chosen(()))
 
 
 def test_what_is_said_of_a_build(tmp_path: Path) -> None:
