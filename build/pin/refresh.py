@@ -27,6 +27,9 @@ _TARGET = (
     "--no-header",
 )
 
+_NO_SOLUTION = 1
+"""uv's status where the index answered and nothing that it has fits; another one where something else failed."""
+
 
 def cuda_requirement(version: str) -> str:
     """Write the requirement whose resolution is the lock of a CUDA version, given as `13.0`. Pure."""
@@ -133,8 +136,12 @@ class Refresh:
             with self.reporter.step(f"resolve {requirement if stdin else source}"):
                 return process.run(command, stdin=stdin, cwd=self.root).stdout
         except CommandFailed as error:
-            message = f"the package index has no answer for {requirement}:\n{error.output.strip()}"
-            raise Unreachable(message, hint="is the version published, and the index reachable?") from error
+            said = error.output.strip()
+            if error.status == _NO_SOLUTION:
+                message = f"the package index has nothing that fits {requirement}:\n{said}"
+                raise BadRequest(message, hint="is the version published, and the index complete?") from error
+            message = f"the package index has no answer for {requirement}:\n{said}"
+            raise Unreachable(message, hint="is the index reachable?") from error
 
     def _cuda(self, version: str) -> str:
         return lock_text(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from build.doors import process, store
 from build.doors.effects import Reporter
-from build.errors import CommandFailed, IngotError, Unreachable, WorkFailed
+from build.errors import BadRequest, CommandFailed, IngotError, Unreachable, WorkFailed
 from build.pin.custody import Custody, obtained, wheels_name
 from build.pin.locks import CudaLock, WheelLock
 
@@ -50,6 +50,7 @@ def fetch_wheels(
 
     Raises:
         Unreachable: the package index did not answer.
+        BadRequest: it has not all wheels of the lock.
         WorkFailed: a wheel's bytes are not those of the lock.
     """
     folder = wheels_folder(lock, machine, cache)
@@ -87,6 +88,7 @@ def download(lock: WheelLock, folder: Path, options: Iterable[str], *, pip: Pip 
 
     Raises:
         Unreachable: the package index did not answer.
+        BadRequest: it has not all wheels of the lock.
         WorkFailed: a wheel's bytes are not those of the lock.
     """
     try:
@@ -163,7 +165,7 @@ def _refusal(lock: WheelLock, error: CommandFailed) -> IngotError:
     said = [line for line in words.splitlines() if line.startswith("ERROR:") or _UNANSWERED in line]
     reason = "\n".join(said[-_SHOWN:]) or words
     if _ABSENT in words and _UNANSWERED not in words:
-        return WorkFailed(
+        return BadRequest(
             f"the package index has not all wheels of {lock.title}:\n{reason}",
             hint="is the index of pip's settings complete? The index that the lock was made from has them",
         )

@@ -65,6 +65,26 @@ def test_absent_and_unreachable_are_different_answers(tmp_path: Path) -> None:
     assert (tmp_path / "b/recipes/toolchains/debian.json").read_text() == LOCK
 
 
+@pytest.mark.processes
+def test_an_index_without_a_version_is_not_one_that_did_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real uv, which sees a folder without any wheel, then an index that refuses the connection."""
+    (tmp_path / "recipes" / "packages").mkdir(parents=True)
+    (tmp_path / "recipes" / "packages" / "mini.in").write_text("# as of 2026-05-22\nmini==1\n")
+    made = refresh(tmp_path)
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    with monkeypatch.context() as alone:
+        alone.setenv("UV_NO_INDEX", "1")
+        with pytest.raises(BadRequest, match=r"nothing that fits .*mini\.in:\n(.|\n)*No solution found"):
+            made.refresh(("mini",))
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(Unreachable, match=r"no answer for .*mini\.in:\n(.|\n)*Connection refused"):
+        made.refresh(("mini",))
+    assert not (tmp_path / "recipes" / "packages" / "mini.txt").exists()
+
+
 def test_an_unknown_lock_is_named_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="there is no lock called cuda") as caught:
         refresh(tmp_path).refresh(("cuda",))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from build.errors import CommandFailed, Unreachable, WorkFailed
+from build.errors import BadRequest, CommandFailed, Unreachable, WorkFailed
 from build.pin.locks import CudaLock
 from build.pin.wheels import cuda_header, cuda_target, download_command, fetch_wheels
 from tests.fakes import RecordingReporter
@@ -145,7 +145,7 @@ def test_no_header_is_an_error(tmp_path: Path) -> None:
 def test_an_index_without_a_wheel_is_not_one_that_did_not_answer(tmp_path: Path) -> None:
     absent = "Collecting nvidia-x==1\nERROR: No matching distribution found for nvidia-x==1"
     with pytest.raises(
-        WorkFailed, match=re.escape("the package index has not all wheels of CUDA 13.0")
+        BadRequest, match=re.escape("the package index has not all wheels of CUDA 13.0")
     ) as caught:
         fetch_wheels(LOCK, "x86_64", tmp_path, RecordingReporter(), pip=FakePip(absent))
     assert "Collecting" not in caught.value.message
