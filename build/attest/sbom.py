@@ -6,6 +6,7 @@ clock and no chance is in it. https://cyclonedx.org/docs/1.6/json/
 
 import base64
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from build.attest.contents import Contents, ImageFile, LicensedPackage, PythonPa
 from build.attest.wheels import Wheel
 from build.doors.bakefile import EPOCH
 from build.image.model import BuiltImage
+from build.pin.model import PinnedWheel
 from build.plan.model import ImagePlan
 from build.recipe.model import SdistSource
 
@@ -59,12 +61,16 @@ def sbom(materials: Materials) -> str:
     wheels = {wheel: tuple(_of_wheel(wheel, materials.contents)) for wheel in materials.wheels}
     application = _application(materials, frozenset(file.path for files in wheels.values() for file in files))
     shipped = [(wheel, files) for wheel, files in wheels.items() if any(file.text is None for file in files)]
+    installed = {(wheel.name, wheel.version): wheel for wheel in materials.plan.pin.source.wheels}
     parts = (
         application,
         *(_submodule(path, commit) for path, commit in materials.plan.pin.source.submodules),
         *(_wheel(wheel, files) for wheel, files in shipped),
         *(_debian(one, materials.contents.os) for one in materials.contents.packages),
-        *(_python(one) for one in materials.contents.python),
+        *(
+            _python(one, installed.get((_normalised(one.name), one.version)))
+            for one in materials.contents.python
+        ),
     )
     bom = Bom(
         serial_number=uuid5(NAMESPACE_URL, f"oci:{materials.built.digest}"),
@@ -176,14 +182,20 @@ def _debian(one: LicensedPackage, system: str) -> Component:
     )
 
 
-def _python(one: PythonPackage) -> Component:
-    purl = PackageURL("pypi", None, one.name, one.version)
+def _normalised(name: str) -> str:
+    """Write a distribution's name as wheels are pinned by: metadata has it as its author likes it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _python(one: PythonPackage, wheel: PinnedWheel | None) -> Component:
+    purl = PackageURL("pypi", None, one.name, one.version, {"file_name": wheel.file} if wheel else None)
     return Component(
         type=ComponentType.LIBRARY,
         name=one.name,
         version=one.version,
         bom_ref=str(purl),
         purl=purl,
+        hashes=_sha256(wheel.sha256) if wheel else (),
         licenses=_declared(one.licence),
     )
 

@@ -14,6 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from build.attest.sbom import Materials, sbom
 from build.attest.wheels import read_wheels
 from build.errors import WorkFailed
+from build.pin.model import PinnedWheel
 from build.recipe.model import SdistSource
 from build.recipe.refs import Commit
 from tests.layouts import elf
@@ -68,6 +69,20 @@ def test_the_source_its_patches_and_its_licences(tmp_path: Path) -> None:
         ("/app/server", hashed(elf("server").data))
     ]
     assert part(found, "vendor/x")["pedigree"]["commits"] == [{"uid": "3" * 40}]
+
+
+def test_an_installed_package_has_the_hash_of_its_pinned_wheel(tmp_path: Path) -> None:
+    given = materials(tmp_path)
+    assert "hashes" not in part(document(given), "one"), "nothing says which wheel it came out of"
+    wheel = PinnedWheel(
+        name="one", version="1", file="one-1-py3-none-any.whl", sha256="a" * 64, layer="application"
+    )
+    other = replace(wheel, name="other", sha256="b" * 64)
+    pin = given.plan.pin
+    pin = replace(pin, source=replace(pin.source, wheels=(other, wheel)))
+    found = part(document(replace(given, plan=replace(given.plan, pin=pin))), "one")
+    assert found["hashes"] == [{"alg": "SHA-256", "content": "a" * 64}]
+    assert found["purl"] == "pkg:pypi/one@1?file_name=one-1-py3-none-any.whl"
 
 
 def test_only_wheels_that_are_in_the_image_by_their_bytes(tmp_path: Path) -> None:
