@@ -57,12 +57,18 @@ class Road(Onward):
         """Write Dockerfile and bake file from the tree alone; digests are zeros where no pin is there."""
         with self._alone(recipe, variant) as out:
             whole = effective(recipe, variant)
-            pin = store.read_known(out / "pin.json", Pin)
-            if pin is None or pin.inputs != self.resolver.inputs(whole):
-                pin = unpinned(whole, toolchain_lock=self.resolver.toolchain_lock(whole), base_lock="")
-            plan = self._planned(recipe, variant, pin)
+            known = store.read_known(out / "pin.json", Pin)
+            pin = known if known and known.inputs == self.resolver.inputs(whole) else None
+            lock = self.resolver.toolchain_lock(whole)
+            plan = self._planned(recipe, variant, pin or unpinned(whole, toolchain_lock=lock, base_lock=""))
             write_rendered(plan, out)
         self.reporter.note(f"{plan.name}: {out / 'Dockerfile'}")
+        if pin is None:
+            words = f"{recipe.name} --variant {variant}" if variant else recipe.name
+            message = (
+                f"{plan.name}: its bake file cannot be built yet: nothing is pinned, so it has no digests"
+            )
+            self.reporter.note(f"{message}; `nox -s plan -- {words}` writes one that can")
         return plan
 
     def resolve(self, recipe: Recipe, variant: str) -> Resolved:
