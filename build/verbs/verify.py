@@ -21,7 +21,8 @@ def add(verbs: Verbs) -> None:
         _verify,
         "build images again under other conditions and compare them with those in out/, to the byte",
         detail="Without a name all that were compiled; images of wheels have no bundle. Identical is 0, differs is 1, with layer, file and section; out/<name>/verify.json "
-        f"says what was varied. Variations: {listed}.",
+        "says what was varied. Everything is compiled, on half of the CPUs: `--without cpus` takes all of them. "
+        f"Variations: {listed}.",
     )
     text = "a variation to leave out, to narrow a difference down; several by commas"
     verify.add_argument("--without", default="", metavar="NAME", help=text)

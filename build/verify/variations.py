@@ -23,7 +23,7 @@ VARIATIONS: tuple[tuple[str, str], ...] = (
     ("locale", "another LC_ALL"),
     ("hashseed", "another PYTHONHASHSEED"),
     ("umask", "another umask"),
-    ("cpus", "fewer CPUs for the engine, so fewer compile jobs at a time"),
+    ("cpus", "half of the CPUs for the engine, so half of the compile jobs at a time, and twice the time"),
     ("file-times", "another time of every file that the engine is sent"),
     ("ccache", "no compile cache"),
 )
