@@ -7,7 +7,7 @@ What is built is the rendered text of plan.json, so templates of a later day cha
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -26,6 +26,7 @@ from build.pin.resolve import Resolver
 from build.plan.model import ImagePlan
 from build.plan.plan import Places, decided, filled, placed
 from build.publish.sourcetar import pack_folder, unpack_folder
+from build.recipe.decode import read
 from build.recipe.effective import effective
 from build.recipe.model import Recipe
 from build.recipe.words import NAME, quoted
@@ -126,6 +127,7 @@ def materialise(bundle: Path, work: Path) -> Material:
     if plan.pin.toolchain is None:
         message = f"{PLAN}: its image is not compiled, and only what is compiled has a bundle"
         raise WorkFailed(message, hint=_MEND)
+    _prove_recipe(bundle / RECIPE, plan)
     _prove_image(bundle / TOOLCHAIN, "toolchain", plan.pin.toolchain)
     _prove_image(bundle / BASE, "base", plan.pin.base)
     source = _patched(bundle, plan.pin.source, work)
@@ -182,6 +184,18 @@ def _prove_plan(plan: ImagePlan, pin: Pin) -> None:
         raise WorkFailed(message, hint=_MEND)
 
 
+def _prove_recipe(path: Path, plan: ImagePlan) -> None:
+    """Refuse a recipe that the image was not planned from. Nothing is built by it, but people read it."""
+    recipe = read(path, root=path.parent).recipe
+    if recipe is None:
+        message = f"{path} is no recipe"
+        raise WorkFailed(message, hint=_MEND)
+    found = replace(filled(effective(recipe, plan.variant)), origin=plan.recipe.origin)
+    if found != plan.recipe:
+        message = f"{RECIPE} is not the recipe of {PLAN}: {_hash(found)} and {_hash(plan.recipe)}"
+        raise WorkFailed(message, hint=_MEND)
+
+
 def _clean(path: str) -> str:
     try:
         return clean(path)
@@ -189,8 +203,8 @@ def _clean(path: str) -> str:
         return ""
 
 
-def _hash(pin: Pin) -> str:
-    return store.sha256_text(store.canonical_json(store.to_data(pin)))
+def _hash(one: Pin | Recipe) -> str:
+    return store.sha256_text(store.canonical_json(store.to_data(one)))
 
 
 def _prove_image(layout: Path, what: str, pinned: PinnedImage) -> None:

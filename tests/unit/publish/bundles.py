@@ -54,7 +54,7 @@ def planned(tmp_path: Path, *patches: str, diff: str = DIFF) -> Planned:
     recipe = make_recipe(GitSource(repo=f"{URL}up.git", commit=commit, version="b1"), *patches)
     for name in ("dockerfiles", "recipes"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "recipes" / "mini.yaml").write_text("name: mini\n")
+    (tmp_path / "recipes" / "mini.yaml").write_text(_text(f"{URL}up.git", commit, patches))
     resolver = _resolver(tmp_path, recipe)
     pin = resolver.resolve(recipe, known=None)
     places = Places(
@@ -65,6 +65,17 @@ def planned(tmp_path: Path, *patches: str, diff: str = DIFF) -> Planned:
     )
     plan = make_plan(recipe, "", pin, templates=tmp_path / "dockerfiles", places=places)
     return Planned(root=tmp_path, recipe=recipe, resolver=resolver, plan=plan)
+
+
+def _text(repo: str, commit: str, patches: tuple[str, ...]) -> str:
+    """Write the file of `make_recipe`'s recipe."""
+    listed = "".join(f"  - file: {file}\n    why: a test\n" for file in patches)
+    return (
+        f"name: mini\ntitle: Mini\nfamily: llama-cpp\nimage:\n  repository: mini\n"
+        f"source:\n  repo: {repo}\n  commit: {commit}\n  version: b1\n"
+        'toolchain:\n  cuda: "13.0"\n  architectures: [120a-real]\n'
+        'runtime:\n  entrypoint: [/app/x]\nsmoke:\n  version: "1"\n'
+    ) + (f"patches:\n{listed}" if patches else "")
 
 
 def _resolver(tmp_path: Path, recipe: Recipe) -> Resolver:

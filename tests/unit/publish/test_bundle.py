@@ -103,10 +103,22 @@ def append(path: Path, text: str) -> None:
     path.write_text(path.read_text() + text)
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
 TAMPERED: dict[str, tuple[Callable[[Path], object], str]] = {
     "text": (lambda b: rewrite(b / "plan.json", another_text), r"its inputs have the fingerprint \w{64}, it says \w{64}"),
     "label": (lambda b: rewrite(b / "plan.json", lambda p: p["labels"][0].__setitem__(1, "x")), "its inputs have the fin"),
     "pin": (lambda b: rewrite(b / "pin.json", lambda p: p.__setitem__("inputs", "x")), r"pin.json is not the pin of plan"),
+    "recipe": (lambda b: edit(b / "recipe.yaml", "title: Mini", "title: Maxi"), r"not the recipe of plan.json: \w{64} and \w{64}"),
+    "no recipe": (lambda b: (b / "recipe.yaml").write_text("["), r"recipe.yaml is no recipe"),
+    "lost recipe": (lambda b: (b / "recipe.yaml").unlink(), r"recipe.yaml is no recipe"),
+    "unknown placeholder": (
+        lambda b: edit(b / "recipe.yaml", 'version: "1"', 'version: "{x}"'), r"nothing is known for the placeholder {x}",
+    ),
     "no plan": (lambda b: (b / "plan.json").unlink(), "plan.json does not exist"),
     "patch": (lambda b: append(b / "patches" / PATCH, "\n"), r"its hash is \w{64}, the pin says \w{64}"),
     "source": (another_file, r"source.tar: its files are those of the tree \w{40}, the pin says \w{40}"),
