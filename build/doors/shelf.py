@@ -4,7 +4,6 @@ What a name means is decided elsewhere. https://github.com/opencontainers/image-
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from build.doors import store
 from build.doors.distribution import digest_of
 from build.doors.download import ReadingRegistry
 from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text
+from build.doors.layoutindex import store_manifest, write_index
 from build.doors.registry import Manifest
 from build.errors import WorkFailed
 from build.recipe.refs import Digest, ImageRef
@@ -70,16 +70,9 @@ class LayoutShelf:
     def put(self, name: str, manifest: Manifest) -> None:
         """Store a manifest under a name, in place of what the name meant before."""
         with store.locked(self.root / ".lock"):
-            self._blob(manifest.digest).parent.mkdir(parents=True, exist_ok=True)
-            store.write_text(self._blob(manifest.digest), manifest.data.decode())
-            entry = {
-                "mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.data),
-                "annotations": {_NAME: name},
-            }  # fmt: skip
+            entry = {**store_manifest(self.root, manifest), "annotations": {_NAME: name}}
             others = [one for one in self._entries() if _name_of(one) != name]
-            store.write_text(self.root / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}))
-            index = {"schemaVersion": 2, "manifests": [*others, entry]}
-            store.write_text(self.root / "index.json", json.dumps(index, indent=1))
+            write_index(self.root, [*others, entry])
 
     def _entries(self) -> list[Mapping[str, Any]]:
         path = self.root / "index.json"

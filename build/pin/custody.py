@@ -5,7 +5,6 @@ once. Where bytes come from is said aloud and never part of a pin. Writes no cop
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 from build.doors import store
 from build.doors.effects import Reporter
 from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text, whole
+from build.doors.layoutindex import store_manifest, write_index
 from build.doors.packs import unpack_commit
 from build.doors.registry import Manifest
 from build.errors import BadRequest, Unavailable, WorkFailed
@@ -140,12 +140,7 @@ class Custody:
         with self.reporter.step(f"image {digest} from {self.shelf}"):
             for one in named(name, manifest):
                 self.shelf.save_blob(one.digest, one.size, blobs / one.digest.hex)
-        store.write_text(blobs / digest.hex, manifest.data.decode())
-        described = {
-            "mediaType": manifest.media_type, "digest": str(digest), "size": len(manifest.data),
-        }  # fmt: skip
-        store.write_text(layout / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}))
-        store.write_text(layout / "index.json", json.dumps({"schemaVersion": 2, "manifests": [described]}))
+        write_index(layout, [store_manifest(layout, manifest)])
         return True
 
     @contextmanager

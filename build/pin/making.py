@@ -62,26 +62,7 @@ class Maker:
             debian.bootstrap(archive, lock.suite, packages, tar, snapshot=bool(self.snapshot))
         (work / "context").mkdir(exist_ok=True)
         store.write_text(work / "Dockerfile", self.debian_file(origin, lock, packages))
-        context = str(work / "context")
-        layout = BakeTarget(
-            name="debian",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="debian",
-            contexts=contexts,
-            output=str(work / "layout"),
-            compression=compression,
-        )
-        status = BakeTarget(
-            name="dpkg-status",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="dpkg-status",
-            contexts=contexts,
-            output=str(work / "dpkg"),
-            kind="local",
-        )
-        self._bake(work, layout, status)
+        self._bake(work, contexts, stage="debian", compression=compression, beside=("dpkg-status", "dpkg"))
         store.discard(work / "context")
         return PinnedImage(
             lock=key,
@@ -106,26 +87,8 @@ class Maker:
             ("debian", f"oci-layout://{layout}@{root.digest}"),
             ("wheels", str(wheels)),
         )
-        context = str(work / "context")
-        image = BakeTarget(
-            name="toolchain",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="toolchain",
-            contexts=contexts,
-            output=str(work / "layout"),
-            compression="zstd",
-        )
-        stub = BakeTarget(
-            name="driver-stub",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="driver-stub",
-            contexts=contexts,
-            output=str((work / DRIVER_STUB).parent),
-            kind="local",
-        )
-        self._bake(work, image, stub)
+        stub, _, _ = DRIVER_STUB.partition("/")
+        self._bake(work, contexts, stage="toolchain", compression="zstd", beside=("driver-stub", stub))
         return PinnedImage(
             lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
         )
@@ -150,11 +113,31 @@ class Maker:
         dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
         return dockerfile, (self.templates / "scripts" / "unpack-cuda.sh").read_text(encoding="utf-8")
 
-    def _bake(self, work: Path, *targets: BakeTarget) -> None:
-        store.write_text(work / "docker-bake.json", bake_json(*targets))
+    def _bake(
+        self,
+        work: Path,
+        contexts: tuple[tuple[str, str], ...],
+        *,
+        stage: str,
+        compression: str,
+        beside: tuple[str, str],
+    ) -> None:
+        """Build a stage as a layout, and the files of another into a folder of their own: `beside` is its name and theirs."""
+        files, folder = beside
+        image = BakeTarget(
+            name=stage,
+            context=str(work / "context"),
+            dockerfile="../Dockerfile",
+            stage=stage,
+            contexts=contexts,
+            output=str(work / "layout"),
+            compression=compression,
+        )
+        local = replace(image, name=files, stage=files, output=str(work / folder), kind="local")
+        store.write_text(work / "docker-bake.json", bake_json(image, local))
         self.builder().bake(
             work / "docker-bake.json",
-            tuple(target.name for target in targets),
+            (image.name, local.name),
             cwd=work,
             log=work / "build.log",
             on_event=lambda _event: None,

@@ -1,6 +1,5 @@
 """An image of a registry as an OCI layout below the cache, by digest: pulled once, each blob proven by its hash."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any, Final, Protocol
 from build.doors import store
 from build.doors.effects import Reporter, Step
 from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping
+from build.doors.layoutindex import store_manifest, write_index
 from build.doors.registry import Manifest
 from build.errors import BadRequest, NothingSelected, WorkFailed
 from build.image.config import ImageConfig, parse_config
@@ -157,7 +157,7 @@ def _fetch(
             if not (blobs / name.hex).exists():
                 registry.save_blob(ref, name, size, blobs / name.hex, on_bytes=_progress(step, done, total))
             done += size
-        _write_index(part, manifest)
+        write_index(part, [store_manifest(part, manifest)])
         step.verdict(megabytes(total))
     part.rename(final)
     return open_layout(final)
@@ -174,16 +174,6 @@ def _blobs(ref: ImageRef, manifest: Manifest) -> tuple[tuple[Digest, int], ...]:
 
 def _progress(step: Step, done: int, total: int) -> Callable[[int], None]:
     return lambda count: step.update(f"{megabytes(done + count)} of {megabytes(total)}")
-
-
-def _write_index(layout: Path, manifest: Manifest) -> None:
-    """Store the manifest's own bytes and the index that leads to it."""
-    blob = layout / "blobs" / "sha256" / manifest.digest.hex
-    blob.parent.mkdir(parents=True, exist_ok=True)
-    blob.write_bytes(manifest.data)
-    entry = {"mediaType": manifest.media_type, "digest": str(manifest.digest), "size": len(manifest.data)}
-    store.write_text(layout / "oci-layout", json.dumps({"imageLayoutVersion": "1.0.0"}))
-    store.write_text(layout / "index.json", json.dumps({"schemaVersion": 2, "manifests": [entry]}))
 
 
 @contextmanager
