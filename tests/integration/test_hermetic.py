@@ -18,6 +18,7 @@ TRAPS = """
 option(FORK_GIT "a library by FetchContent, from git" OFF)
 option(FORK_ARCHIVE "a library by FetchContent, from an archive" OFF)
 option(FORK_ASSETS "assets, whose download nobody checks" OFF)
+option(FORK_STALE "assets that are there already, and are others" OFF)
 option(FORK_CURL "assets by curl" OFF)
 option(FORK_TOKENIZER "a library that the build downloads" OFF)
 option(FORK_GRAMMAR "a library that the build clones" OFF)
@@ -33,6 +34,16 @@ if(FORK_ARCHIVE)
 endif()
 if(FORK_ASSETS)
     file(DOWNLOAD https://assets.minifork.invalid/a.bin ${CMAKE_BINARY_DIR}/a.bin)
+endif()
+# There already, as they are asked for.
+file(WRITE ${CMAKE_BINARY_DIR}/kept "kept")
+file(DOWNLOAD https://assets.minifork.invalid/kept ${CMAKE_BINARY_DIR}/kept EXPECTED_MD5 4d8b6084f3d167b76cac66a22a91be02)
+file(DOWNLOAD https://assets.minifork.invalid/kept ${CMAKE_BINARY_DIR}/kept SHOW_PROGRESS
+    EXPECTED_HASH SHA256=79F076ABDD19A752DB7267BFFF2F9022161D120DEA919FDACA2FFDFC24CA8C96)
+if(FORK_STALE)
+    file(WRITE ${CMAKE_BINARY_DIR}/stale "stale")
+    file(DOWNLOAD https://assets.minifork.invalid/stale ${CMAKE_BINARY_DIR}/stale STATUS stale
+        EXPECTED_HASH SHA256=79f076abdd19a752db7267bfff2f9022161d120dea919fdaca2ffdfc24ca8c96)
 endif()
 if(FORK_CURL)
     execute_process(COMMAND sh -c "curl -fsS https://assets.minifork.invalid/b.bin > b.bin" ERROR_QUIET)
@@ -91,12 +102,14 @@ def finding(when: str, address: str, where: str, option: str) -> str:
 
 def test_every_download_is_named_with_its_line_and_its_option(fork: Checkout) -> None:
     """Those that nobody checks let cmake succeed; a project of the build is found before the build."""
-    said = refused(fork, "FORK_ASSETS", "FORK_CURL", "FORK_TOKENIZER").splitlines()
-    here = f"CMakeLists.txt:{line(fork, 'file(DOWNLOAD https://assets')}"
+    said = refused(fork, "FORK_ASSETS", "FORK_STALE", "FORK_CURL", "FORK_TOKENIZER").splitlines()
+    here = f"CMakeLists.txt:{line(fork, 'file(DOWNLOAD https://assets.minifork.invalid/a.bin')}"
+    stale = f"CMakeLists.txt:{line(fork, 'file(DOWNLOAD https://assets.minifork.invalid/stale')}"
     curl = f"CMakeLists.txt:{line(fork, 'execute_process(COMMAND sh')}"
     added = f"CMakeLists.txt:{line(fork, 'ExternalProject_Add(tokenizer')}"
     assert said == [
         finding("configure", "https://assets.minifork.invalid/a.bin", f"{here}, file(DOWNLOAD)", "FORK_ASSETS"),
+        finding("configure", "https://assets.minifork.invalid/stale", f"{stale}, file(DOWNLOAD)", "FORK_STALE"),
         finding(
             "configure", "https://assets.minifork.invalid/b.bin", f"{curl}, execute_process(curl)", "FORK_CURL"
         ),
