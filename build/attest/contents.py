@@ -82,8 +82,7 @@ def read_contents(layout: Layout, scratch: Path) -> Contents:
     Raises:
         BrokenLayout: a layer is not what its digest says.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with open_rootfs(layout, keep=_wanted, scratch=scratch) as rootfs:
+    with store.scratch(scratch) as folder, open_rootfs(layout, keep=_wanted, scratch=folder) as rootfs:
         status = rootfs.resolve(f"/{_STATUS}")
         based = status.layer if status else -1
         added = [one for one in rootfs if one.kind is Kind.FILE and one.content and one.layer > based]

@@ -4,7 +4,6 @@
 """
 
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -80,13 +79,13 @@ class Bench:
             WorkFailed: the server did not come up, or did not answer.
         """
         self._refuse_nonsense()
-        with self.loader.loaded() as image, tempfile.TemporaryDirectory(dir=self.loader.work) as scratch:
-            whole = self._prepared(image, open_folder(Path(scratch), "model"))
+        with self.loader.loaded() as image, store.scratch(self.loader.work) as scratch:
+            whole = self._prepared(image, open_folder(scratch, "model"))
             assert whole.model is not None
             arguments = (*whole.arguments(self._served_words()), *whole.arguments(self.wanted.arguments))
             with self.reporter.step(f"hash of {whole.model.name}"):
                 model = store.sha256_file(whole.model)
-            return self._measured(whole, arguments, open_folder(Path(scratch), "ask"), model)
+            return self._measured(whole, arguments, open_folder(scratch, "ask"), model)
 
     def _refuse_nonsense(self) -> None:
         if self.wanted.runs < _LEAST:

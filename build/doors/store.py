@@ -214,7 +214,8 @@ def locked(path: Path, *, waits: Callable[[], object] = lambda: None) -> Iterato
 
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
-    """Hold an empty folder below `parent`, which has no other use, for the block. What killed processes left there goes first."""
+    """Hold an empty folder below `parent`/scratch for the block. What killed processes left there goes first."""
+    parent = parent / "scratch"
     with ExitStack() as stack:
         with locked(parent / ".lock"):
             for left in [path for path in parent.iterdir() if path.is_dir()]:

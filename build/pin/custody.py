@@ -146,7 +146,7 @@ class Custody:
     @contextmanager
     def repository(self, url: str, commit: Commit) -> Iterator[Path | None]:
         """Hand over a repository that holds the copied commit, for the block; None where there is no copy."""
-        with store.scratch(self.cache / "scratch") as work:
+        with store.scratch(self.cache) as work:
             name = git_name(url, commit)
             if not self.files(name, work):
                 yield None

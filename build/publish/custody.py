@@ -196,7 +196,7 @@ def keep(wanted: Iterable[Piece], custody: Custody, reporter: Reporter) -> tuple
     for name, piece in first.items():
         with (
             reporter.step(f"keep {piece.what}") as step,
-            store.scratch(custody.cache / "scratch") as work,
+            store.scratch(custody.cache) as work,
         ):
             kept.append(_keep(piece, tuple(recipes[name]), custody, step, work))
     return tuple(kept)

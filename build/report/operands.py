@@ -4,7 +4,6 @@ A recipe's artifacts below out/, a folder of artifacts, a reference in a registr
 side's recipe that was pushed last.
 """
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -113,14 +112,11 @@ class Operands:
         return None
 
     def _device_code(self, layout: Layout) -> tuple[Kernels, ...] | Missing:
-        scratch = self.cache / "pulled"
         with (
             self.reporter.step(f"read device code of {layout.digest[:19]}"),
-            tempfile.TemporaryDirectory(dir=scratch, prefix=".read-") as folder,
+            store.scratch(self.cache / "pulled") as folder,
         ):
-            first, check = run_static(
-                layout, _expectations(layout), checks=(gpu_code.CHECK,), scratch=Path(folder)
-            )
+            first, check = run_static(layout, _expectations(layout), checks=(gpu_code.CHECK,), scratch=folder)
         if first.outcome is not Outcome.PASSED:
             return Missing(reason=first.reason)
         return kernels_in(check.detail)

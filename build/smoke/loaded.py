@@ -4,7 +4,6 @@ One at a time below one cache, so whatever carries its label and still runs was 
 """
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -45,15 +44,15 @@ class Loader:
         with store.locked(self.work / ".lock"):
             self.engine.sweep(f"{LABEL}={run_id}")
             loaded = self.engine.load(self.layout, f"ingot.local/{run_id}/{self.name}")
-            with tempfile.TemporaryDirectory(dir=self.work) as scratch:
+            with store.scratch(self.work) as scratch:
                 try:
                     yield RunningImage(
                         engine=self.engine,
                         image=loaded.ref,
                         expect=self.expect,
-                        driver_stub=_readable(self.driver_stub, Path(scratch)),
-                        model=_model(self.expect.model, open_folder(Path(scratch), "model")),
-                        python=_python(Path(scratch)) if self.expect.family is Family.PYTHON else None,
+                        driver_stub=_readable(self.driver_stub, scratch),
+                        model=_model(self.expect.model, open_folder(scratch, "model")),
+                        python=_python(scratch) if self.expect.family is Family.PYTHON else None,
                         run_id=run_id,
                         clock=self.clock,
                     )

@@ -1,11 +1,11 @@
 """Image to verdict: static proofs from the layout, then the running ones, one report. Wires the checks to the engine."""
 
 import platform
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Reporter
 from build.errors import Unavailable, WorkFailed
@@ -170,13 +170,12 @@ def static_report(
 
 def run_static(layout: Path, expect: Expectations, work: Path) -> tuple[CheckResult, ...]:
     """Run the checks that read the layout alone; `work` is where they put files while they look at them."""
-    work.mkdir(parents=True, exist_ok=True)
     try:
         opened = open_layout(layout)
     except BrokenLayout as error:
         return static.unreadable(error, static.checks_of(expect.family))
-    with tempfile.TemporaryDirectory(dir=work) as scratch:
-        return static.run_static(opened, expect, host_words=_host_words(), scratch=Path(scratch))
+    with store.scratch(work) as scratch:
+        return static.run_static(opened, expect, host_words=_host_words(), scratch=scratch)
 
 
 def _say(results: tuple[CheckResult, ...], reporter: Reporter) -> None:

@@ -1,7 +1,6 @@
 """Layers of two images by position: how they are packed, then every entry of their tars in order."""
 
 import hashlib
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from tarfile import TarFile, TarInfo
 from typing import IO, Final
 
+from build.doors import store
 from build.doors.jsonvalues import MalformedError
 from build.image.layout import Layout, open_layer
 from build.image.members import clean, each_member
@@ -186,11 +186,8 @@ def _contents(
 ) -> Iterator[Difference]:
     """Take apart the files whose bytes differ."""
     wanted = changed[:_LOOKED_INTO]
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="ingot-verify-", dir=scratch) as folder:
-        copies = [
-            _copies(layout, index, wanted, Path(folder) / str(side)) for side, layout in enumerate(layouts)
-        ]
+    with store.scratch(scratch) as folder:
+        copies = [_copies(layout, index, wanted, folder / str(side)) for side, layout in enumerate(layouts)]
         for path in changed:
             if path not in copies[0] or path not in copies[1]:
                 yield Difference(

@@ -68,7 +68,9 @@ class Made:
     def nothing_left(self) -> None:
         assert self.engine.containers == {}
         assert self.engine.images == {}
-        assert [path.name for path in self.bench.loader.work.iterdir() if path.name != ".lock"] == []
+        assert not [
+            path for path in self.bench.loader.work.rglob("*") if path.is_dir() and path.name != "scratch"
+        ]
 
 
 Make = Callable[..., Made]

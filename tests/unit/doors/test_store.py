@@ -164,7 +164,7 @@ def _die_in_scratch(parent: Path) -> None:
 
 @pytest.mark.processes
 def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> None:
-    parent = tmp_path / "scratch"
+    parent = tmp_path
     process = multiprocessing.get_context("fork").Process(target=_die_in_scratch, args=(parent,))
     process.start()
     process.join()
@@ -174,7 +174,7 @@ def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> Non
         (one / "mine").touch()
         with store.scratch(parent) as other:
             assert [*one.iterdir(), *other.iterdir()] == [one / "mine"]
-    assert [path.name for path in parent.iterdir()] == [".lock"]
+    assert [path.name for path in (parent / "scratch").iterdir()] == [".lock"]
 
 
 def test_lines_are_added_and_read_back(tmp_path: Path) -> None:
