@@ -10,7 +10,7 @@ from build.bench.pipeline.ratio import Sample
 from build.doors import process
 from build.errors import WorkFailed
 
-__all__ = ["Compiled", "raw_build"]
+__all__ = ["Compiled", "half_done", "raw_build"]
 
 _STAGE = "\nENV CUDAARCHS="
 """Text of the template in the first stage, before all others."""
@@ -100,7 +100,7 @@ class Compiled:
                 command.argv, cwd=command.cwd, env=command.env, stdout=sink, stderr=sink
             )  # fmt: skip
             try:
-                while not self._half_done(log):
+                while not half_done(_text(log), self.ground.kernels):
                     if child.poll() is not None:
                         message = (
                             f"the build ended before it could be interrupted:\n{words.read_text()[-2000:]}"
@@ -110,7 +110,12 @@ class Compiled:
             finally:
                 process.end(child)
 
-    def _half_done(self, log: Path) -> bool:
-        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
-        counts = [(int(done), int(of)) for done, of in _PROGRESS.findall(text)]
-        return any(of > self.ground.kernels and 2 * done >= of for done, of in counts)
+
+def half_done(text: str, kernels: int) -> bool:
+    """Say whether ninja has done half of the project that has the kernels, by the log of a build."""
+    counts = [(int(done), int(of)) for done, of in _PROGRESS.findall(text)]
+    return any(of > kernels and 2 * done >= of for done, of in counts)
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

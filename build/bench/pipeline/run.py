@@ -21,6 +21,8 @@ from build.settings import Settings
 __all__ = ["Asked", "benchmarks", "chosen"]
 
 _PAGE = "docs/benchmarks.md"
+_MOST_KERNELS = 128
+"""The sample's own limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +74,12 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
     """Measure.
 
     Raises:
-        BadRequest: a name that is unknown.
+        BadRequest: a name that is unknown, a number of kernels that the sample cannot have.
         WorkFailed: a ratio is over its limit; the answer goes with the error.
     """
+    if not 1 <= asked.kernels <= _MOST_KERNELS:
+        message = f"the sample cannot have {asked.kernels} kernel files"
+        raise BadRequest(message, hint=f"--kernels takes 1 to {_MOST_KERNELS}")
     ground = Ground(user=settings, reporter=reporter, kernels=asked.kernels)
     comparisons = chosen(_table(ground), asked.names)
     before, ratios = machine(), list[Ratio]()

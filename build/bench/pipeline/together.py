@@ -13,12 +13,13 @@ __all__ = ["Together", "count_made"]
 
 _ARCHITECTURES = ("120a-real", "89-real", "86-real")
 """One for each recipe, so that the compile cache of one is of no use to another."""
-_MADE = "toolchain for CUDA"
+_MADE = "✓ toolchain for CUDA"
+"""How the line of that step begins."""
 
 
 def count_made(text: str) -> int:
     """Count the steps that made a toolchain, in what the pipeline said."""
-    return sum(_MADE in line and "made" in line for line in text.splitlines())
+    return sum(line.strip().startswith(_MADE) for line in text.splitlines())
 
 
 @dataclass(kw_only=True, eq=False)
