@@ -11,7 +11,7 @@ from build.errors import WorkFailed
 
 __all__ = ["Together", "count_made"]
 
-_ARCHITECTURES = ("120a-real", "89-real", "86-real")
+_ARCHITECTURES = ("120a-real", "86-real", "80-real")
 """One for each recipe, so that the compile cache of one is of no use to another."""
 _MADE = "✓ toolchain for CUDA"
 """How the line of that step begins."""
