@@ -22,7 +22,7 @@ from build.settings import Settings
 
 __all__ = ["Ground", "edit"]
 
-_TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
+_TREE = ("dockerfiles", "patches", "recipes", "samples")
 _LENT = ("images", "wheels", "engine/packages")
 """What the user's cache lends, as hard links: nothing is downloaded, and no toolchain is made for the benchmarks."""
 _NAMESPACE = '    CCACHE_NAMESPACE="'
@@ -87,8 +87,11 @@ class Ground:
     def checkout(self, name: str, *, cold: bool = False) -> Path:
         """Copy the tree; `cold` gives it an empty compile cache, and stages that BuildKit has never seen."""
         root = self.work / name
-        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(
+            self.settings.root / "build", root / "build"
+        )  # byte code too, as a user's checkout has it
         for part in _TREE:
+            ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(self.settings.root / part, root / part, ignore=ignored)
         instances = f'{_INSTANCES}  MINI_CUDA_INSTANCES: "{self.kernels}"\n'
         edit(root / "recipes" / "minifork.yaml", _INSTANCES, instances)
@@ -161,13 +164,15 @@ _UNSET = (
 )
 
 _PEAK = """
-import sys
+import signal, sys
 from build.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if code := main(sys.argv[1:]):
     sys.exit(code)
 print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
-"""Runs a verb and prints the most memory that it held, in KiB. getrusage would count the parent's, from before the exec."""
+"""Runs a verb and prints the most memory that it held, in KiB. getrusage would count the parent's, from before the exec.
+What is started in the background inherits that interrupts are ignored; one of the comparisons sends one."""
 
 
 def edit(file: Path, old: str, new: str) -> None:
