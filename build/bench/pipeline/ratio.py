@@ -97,14 +97,20 @@ def _ratio(one: Comparison, ours: Sequence[Sample], theirs: Sequence[Sample]) ->
     )
 
 
-def missed(ratios: Sequence[Ratio], answer: object) -> WorkFailed | None:
-    """Return the error that names each ratio over its limit; `answer` goes with it. None where all hold."""
+def missed(ratios: Sequence[Ratio], broken: Sequence[str], answer: object) -> WorkFailed | None:
+    """Return the error that names each ratio over its limit, and what could not be measured; None where all is well.
+
+    `answer` goes with it: what was measured is known all the same.
+    """
     over = [one for one in ratios if not one.held]
-    if not over:
+    if not (over or broken):
         return None
+    said = [f"{one.name}: {one.title} is {one.value:.3f}, at most {one.limit:.3f}" for one in over]
     error = WorkFailed(
-        "; ".join(f"{one.name}: {one.title} is {one.value:.3f}, at most {one.limit:.3f}" for one in over),
-        hint=f"on a busy machine measure again, alone: nox -s benchmarks -- {' '.join(one.name for one in over)}",
+        "; ".join((*said, *broken)),
+        hint=f"on a busy machine measure again, alone: nox -s benchmarks -- {' '.join(one.name for one in over)}"
+        if over
+        else "",
     )
     error.answer = answer
     return error

@@ -15,7 +15,7 @@ from build.bench.pipeline.unchanged import Unchanged
 from build.bench.pipeline.watched import Watched
 from build.doors import store
 from build.doors.effects import Reporter
-from build.errors import BadRequest
+from build.errors import BadRequest, IngotError
 from build.settings import Settings
 
 __all__ = ["Asked", "benchmarks", "chosen"]
@@ -75,20 +75,24 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
 
     Raises:
         BadRequest: a name that is unknown, a number of kernels that the sample cannot have.
-        WorkFailed: a ratio is over its limit; the answer goes with the error.
+        WorkFailed: a ratio is over its limit, or could not be measured; the answer goes with the error.
     """
     if not 1 <= asked.kernels <= _MOST_KERNELS:
         message = f"the sample cannot have {asked.kernels} kernel files"
         raise BadRequest(message, hint=f"--kernels takes 1 to {_MOST_KERNELS}")
     ground = Ground(user=settings, reporter=reporter, kernels=asked.kernels)
     comparisons = chosen(_table(ground), asked.names)
-    before, ratios = machine(), list[Ratio]()
+    before, ratios, broken = machine(), list[Ratio](), list[str]()
     with ground.prepared():
         for group in groups(comparisons):
             names = ", ".join(one.name for one in group)
-            with reporter.step(f"{names}: {asked.runs} runs by turns") as step:
-                ratios += compare(group, runs=asked.runs, said=step.update)
-                step.verdict(" ".join(f"{one.value:.3f}" for one in ratios[-len(group) :]))
+            try:
+                with reporter.step(f"{names}: {asked.runs} runs by turns") as step:
+                    ratios += compare(group, runs=asked.runs, said=step.update)
+                    step.verdict(" ".join(f"{one.value:.3f}" for one in ratios[-len(group) :]))
+            except IngotError as error:
+                reporter.error(f"{names}: {error.message}", error.hint)
+                broken.append(f"{names}: not measured")
         after = machine()
     found = Found(
         at=f"{datetime.now(UTC):%Y-%m-%d}",
@@ -99,9 +103,9 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
         ratios=tuple(ratios),
     )
     reporter.summary("benchmarks", HEADER, rows(found.ratios))
-    if asked.write:
+    if asked.write and not broken:
         page = settings.root / _PAGE
         store.write_text(page, paged(page.read_text(encoding="utf-8"), found))
-    if error := missed(found.ratios, found):
-        raise error
+    if failed := missed(found.ratios, broken, found):
+        raise failed
     return found

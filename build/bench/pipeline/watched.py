@@ -51,7 +51,7 @@ class Watched:
             lambda: ended.append(process.run(command.argv, cwd=command.cwd, env=env, check=False))
         )
         answer = json.loads(ended[0].stdout)
-        found = len(answer["candidates"]), len(answer["failed"])
+        found = len(answer.get("candidates", ())), len(answer.get("failed", ()))
         if found != (_ANSWERING, _HANGING + _REFUSING):
             message = f"watch found {found[0]} candidates and {found[1]} errors:\n{ended[0].stderr}"
             raise WorkFailed(message)
@@ -95,7 +95,7 @@ def _repositories(root: Path, folder: Path) -> None:
     commit_folder(files, first, branch="main", message="new", date="2026-03-01T00:00:00+0000")
     for number in range(1, _ANSWERING):
         shutil.copytree(first, folder / f"up-{number}.git")
-    shutil.rmtree(root / "patches" / "minifork")
+    shutil.rmtree(root / "patches")
 
 
 @contextmanager

@@ -55,10 +55,11 @@ def test_a_slow_side_is_named_with_ratio_and_limit() -> None:
         comparison("cold", clock.works(100, 104, 108), clock.works(100, 100, 100), 1.05),
         comparison("warm", clock.works(6, 6, 6), clock.works(100, 100, 100), 0.05),
     )
-    error = missed(ratios, {"ratios": 3})
+    error = missed(ratios, ["watch: not measured"], {"ratios": 3})
     assert error is not None
     assert error.message == (
-        "noop: noop / bare is 0.750, at most 0.500; warm: warm / bare is 0.060, at most 0.050"
+        "noop: noop / bare is 0.750, at most 0.500; warm: warm / bare is 0.060, at most 0.050; "
+        "watch: not measured"
     )
     assert error.hint == "on a busy machine measure again, alone: nox -s benchmarks -- noop warm"
     assert (error.exit_code, error.answer) == (1, {"ratios": 3})
@@ -66,7 +67,7 @@ def test_a_slow_side_is_named_with_ratio_and_limit() -> None:
 
 def test_nothing_is_missed_where_all_hold() -> None:
     clock = Clock()
-    assert missed(compared(comparison("noop", clock.works(1), clock.works(2), 0.5), runs=1), None) is None
+    assert missed(compared(comparison("noop", clock.works(1), clock.works(2), 0.5), runs=1), [], None) is None
 
 
 def test_sides_run_by_turns_and_a_shared_one_once_a_round() -> None:
