@@ -41,8 +41,8 @@ def test_a_benchmark_prints_its_ratio_and_leaves_nothing(checkout: Checkout, len
 def test_a_slow_pipeline_fails_its_limit(checkout: Checkout, lender: Path) -> None:
     checkout.edit(
         "build/bench/pipeline/unchanged.py",
-        'return self.ground.pipeline(self.ground.warmed, "image", "minifork")',
-        'return self.ground.pipeline(self.ground.warmed, "image", "minifork", "--force")',
+        'return self.ground.pipeline(self.ground.built, "image", "minifork")',
+        'return self.ground.pipeline(self.ground.built, "image", "minifork", "--force")',
     )
     ran = checkout.run(
         "benchmarks", "noop", "--runs", "1", "--kernels", "1", "--json", INGOT_CACHE=str(lender)

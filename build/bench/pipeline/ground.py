@@ -84,7 +84,7 @@ class Ground:
         call()
         return Sample(seconds=self.clock() - begun)
 
-    def checkout(self, name: str, *, cold: bool = False) -> Path:
+    def checkout(self, name: str, *, cold: bool = False, kernels: int = 0) -> Path:
         """Copy the tree; `cold` gives it an empty compile cache, and stages that BuildKit has never seen."""
         root = self.work / name
         shutil.copytree(
@@ -93,7 +93,7 @@ class Ground:
         for part in _TREE:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(self.settings.root / part, root / part, ignore=ignored)
-        instances = f'{_INSTANCES}  MINI_CUDA_INSTANCES: "{self.kernels}"\n'
+        instances = f'{_INSTANCES}  MINI_CUDA_INSTANCES: "{kernels or self.kernels}"\n'
         edit(root / "recipes" / "minifork.yaml", _INSTANCES, instances)
         if cold:
             template = root / "dockerfiles" / "llama-cpp.Dockerfile.j2"
@@ -133,8 +133,16 @@ class Ground:
 
     @cached_property
     def warmed(self) -> Path:
-        """A checkout that was built: toolchain and base are unpacked by now, so they count for nobody."""
-        root = self.checkout("warmed")
+        """A small checkout that was built: toolchain and base are unpacked by now, so they count for nobody."""
+        return self._built("warmed", kernels=1)
+
+    @cached_property
+    def built(self) -> Path:
+        """A checkout that was built with all kernels."""
+        return self._built("built", kernels=self.kernels)
+
+    def _built(self, name: str, *, kernels: int) -> Path:
+        root = self.checkout(name, kernels=kernels)
         self.pipeline(root, "image", "minifork")
         return root
 

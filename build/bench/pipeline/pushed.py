@@ -42,6 +42,8 @@ class Pushed:
 
     @cached_property
     def _root(self) -> Path:
+        """A checkout of its own, because commits change it; what it compiles is in the compile cache."""
+        _ = self.ground.built
         root = self.ground.checkout("pushed")
         self.ground.pipeline(root, "image", "minifork")
         return root

@@ -57,7 +57,7 @@ class Statics:
     def _root(self) -> Path:
         there = self.ground.user.out / self._name
         if not there.is_dir():
-            return self.ground.warmed
+            return self.ground.built
         root = self.ground.checkout("static")
         shutil.copytree(there, root / "out" / self._name)
         return root

@@ -44,18 +44,10 @@ class Together:
         if (made := count_made(said.stderr)) != 1:
             message = f"the toolchain was made {made} times for three recipes:\n{said.stderr[-2000:]}"
             raise WorkFailed(message)
-        self.ground.pipeline(self._unpacking(root, number), "image", "minifork")
+        # In the other times the toolchain is unpacked already.
+        unpacking = self.ground.checkout(f"unpacking-{number}", kernels=1)
+        self.ground.pipeline(unpacking, "image", "minifork")
         return self.ground.pipeline(root, "image", *names)
-
-    def _unpacking(self, root: Path, number: int) -> Path:
-        """Make a checkout whose build unpacks the new toolchain: in the other times it is unpacked too."""
-        other = self.ground.checkout(f"{root.name}-unpacking-{number}")
-        edit(
-            other / "recipes" / "minifork.yaml",
-            f'MINI_CUDA_INSTANCES: "{self.ground.kernels}"',
-            'MINI_CUDA_INSTANCES: "1"',
-        )
-        return other
 
 
 def _recipe(root: Path, architecture: str) -> str:

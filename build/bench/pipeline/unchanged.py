@@ -16,8 +16,8 @@ class Unchanged:
 
     def ours(self, _number: int) -> Sample:
         """Run the verb again."""
-        return self.ground.pipeline(self.ground.warmed, "image", "minifork")
+        return self.ground.pipeline(self.ground.built, "image", "minifork")
 
     def bake(self, _number: int) -> Sample:
         """Bake it again."""
-        return self.ground.bake(self.ground.warmed)
+        return self.ground.bake(self.ground.built)
