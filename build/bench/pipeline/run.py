@@ -9,7 +9,7 @@ from build.bench.pipeline.machine import machine
 from build.bench.pipeline.page import HEADER, Found, paged, rows
 from build.bench.pipeline.pushed import Pushed
 from build.bench.pipeline.ratio import Comparison, Ratio, compare, groups, missed
-from build.bench.pipeline.statics import Statics
+from build.bench.pipeline.staticchecks import StaticChecks
 from build.bench.pipeline.together import Together
 from build.bench.pipeline.unchanged import Unchanged
 from build.bench.pipeline.watched import Watched
@@ -40,7 +40,7 @@ class Asked:
 def _table(ground: Ground) -> tuple[Comparison, ...]:
     """Every comparison: name, what it says, ours, theirs, limit. A new one is a line here, and its sides."""
     unchanged, compiled, together = Unchanged(ground=ground), Compiled(ground=ground), Together(ground=ground)
-    pushed, statics, watched = Pushed(ground=ground), Statics(ground=ground), Watched(ground=ground)
+    pushed, static, watched = Pushed(ground=ground), StaticChecks(ground=ground), Watched(ground=ground)
     one_kernel = 1 / ground.kernels + 0.05
     lines = (
         ("noop", "nothing to do / bare bake with nothing to do", unchanged.ours, unchanged.bake, 0.5),
@@ -52,7 +52,7 @@ def _table(ground: Ground) -> tuple[Comparison, ...]:
         ("together", "three recipes / cmake and ninja for each", together.ours, together.apart, 1.1),
         ("push-again", "push of an unchanged image / first push", pushed.again, pushed.first, 1.0),
         ("push-server", "push after a change of the server / first push", pushed.server, pushed.first, 1.0),
-        ("static", "static checks of an image / reading it once", statics.checks, statics.unpack, 4.0),
+        ("static", "static checks of an image / reading it once", static.checks, static.unpack, 4.0),
         ("watch", "watch of 100 upstreams / the slowest of them", watched.ours, watched.slowest, 1.5),
     )
     return tuple(

@@ -11,7 +11,7 @@ from build.bench.pipeline.ground import Ground
 from build.bench.pipeline.ratio import Sample
 from build.doors import process
 
-__all__ = ["Statics"]
+__all__ = ["StaticChecks"]
 
 _UNPACK = """
 import hashlib, sys, zlib
@@ -30,7 +30,7 @@ for layer in layout.layers:
 
 
 @dataclass(kw_only=True, eq=False)
-class Statics:
+class StaticChecks:
     """A copy of one image's artifacts: the report of the user's own is not written over."""
 
     ground: Ground
