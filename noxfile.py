@@ -245,7 +245,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
-    """Measure the pipeline itself against a bare bake of the same file."""
+    """Measure the pipeline against the tools below it, as ratios: nox -s benchmarks -- cold warm [--runs N] [--kernels N]."""
     verb(session, "benchmarks")
 
 

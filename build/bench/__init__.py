@@ -1,1 +1,1 @@
-"""Measures: the pipeline against the tools below it, as ratios within one run."""
+"""Measures images: speed, and whether it lasts. `pipeline/` measures the pipeline itself."""

@@ -159,7 +159,8 @@ class Buildx:
         )
         reader, ending = ProgressReader(), _Ending()
         log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w", encoding="utf-8", newline="\n") as sink:
+        # Line by line: whoever reads along, or looks after a kill, finds all that was said.
+        with log.open("w", buffering=1, encoding="utf-8", newline="\n") as sink:
 
             def take(line: str) -> None:
                 sink.write(line + "\n")

@@ -1,4 +1,4 @@
-"""The verb that measures a built image: speed, and whether it lasts."""
+"""The verbs that measure: a built image, its speed and whether it lasts; the pipeline itself."""
 
 import argparse
 import shlex
@@ -15,7 +15,8 @@ __all__ = ["add"]
 
 
 def add(verbs: Verbs) -> None:
-    """Add `bench`."""
+    """Add `bench` and `benchmarks`."""
+    _add_benchmarks(verbs)
     bench = verbs.add_for_recipes(
         "bench",
         _bench,
@@ -58,6 +59,23 @@ def add(verbs: Verbs) -> None:
         help="further arguments of the server, after the recipe's: '--spec-draft-model /ingot/model/draft.gguf'",
     )
     bench.add_argument("--gpu", action="store_true", help="a GPU is required: without one nothing is run")
+
+
+def _add_benchmarks(verbs: Verbs) -> None:
+    text = "measure the pipeline against the tools below it, as ratios, and fail where one is over its limit"
+    detail = "On an engine and a cache of its own, which are removed again."
+    measure = verbs.add("benchmarks", _benchmarks, text, detail=detail)
+    measure.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="noop cold bake warm kernel resumed together push-again push-server static watch; none: all",
+    )
+    measure.add_argument("--runs", type=_count, default=3, metavar="N", help="runs of each side (3)")
+    measure.add_argument(
+        "--kernels", type=_count, default=64, metavar="N", help="kernel files of the sample, 1 to 128 (64)"
+    )
+    measure.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
 
 
 def _count(text: str, least: int = 1) -> int:
@@ -103,3 +121,15 @@ def _bench(arguments: argparse.Namespace, settings: Settings, console: Console) 
         ),
         console,
     )
+
+
+def _benchmarks(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.bench.pipeline.run import Asked, benchmarks
+
+    asked = Asked(
+        names=tuple(arguments.names),
+        runs=arguments.runs,
+        kernels=arguments.kernels,
+        write=arguments.write,
+    )
+    return benchmarks(asked, settings, console)

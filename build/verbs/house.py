@@ -1,4 +1,4 @@
-"""The verbs that a person needs beside the road: locks, machine, engine, a new recipe, the demo, measurements."""
+"""The verbs that a person needs beside the road: locks, machine, engine, a new recipe, the demo."""
 
 import argparse
 
@@ -39,15 +39,6 @@ def add(verbs: Verbs) -> None:
     engine.add_argument("--purge", action="store_true", help="with stop: also delete its images and caches")
     verbs.add("doctor", _doctor, "say what this machine has and lacks, with the command that mends it")
     verbs.add("demo", _demo, "build, smoke-test and push the sample fork to a registry on loopback")
-    text = "measure the pipeline against a bare bake of the same file, as ratios"
-    measure = verbs.add("benchmarks", _benchmarks, text)
-    measure.add_argument("names", nargs="*", metavar="NAME", help="noop, cold, static, watch; none: all")
-
-
-def _benchmarks(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.bench.run import benchmarks
-
-    return benchmarks(tuple(arguments.names), settings, console)
 
 
 def _pins(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:

@@ -169,6 +169,16 @@ def test_bake_calls_buildx_and_keeps_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
+def test_the_log_has_each_line_as_soon_as_it_is_told(tmp_path: Path) -> None:
+    log = tmp_path / "build.log"
+    seen: list[str] = []
+    Buildx(fake_docker(tmp_path, 'echo "#7 [a 2/2] RUN x"; echo "#7 DONE 0.1s"')).bake(
+        tmp_path / "docker-bake.json", ("one",), cwd=tmp_path, log=log, on_event=lambda _: seen.append(log.read_text())
+    )  # fmt: skip
+    assert seen == ["#7 [a 2/2] RUN x\n", "#7 [a 2/2] RUN x\n#7 DONE 0.1s\n"]
+
+
+@pytest.mark.processes
 def test_a_failed_build_names_stage_lines_and_log(tmp_path: Path) -> None:
     script = """
 echo '#6 [probe 2/2] RUN p'; echo '#6 0.1 other'

@@ -6,65 +6,75 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from build.bench.ratio import Ratio
+from build.bench.pipeline.ground import Ground
+from build.bench.pipeline.ratio import Sample
 from build.doors import process
 from build.doors.commits import commit_folder
 from build.errors import WorkFailed
 
-__all__ = ["watch_ratio"]
+__all__ = ["Watched"]
 
 _ANSWERING, _HANGING, _REFUSING = 95, 3, 2
 _LIMIT_S = 8.0
 """What each upstream may take; those that hang take all of it."""
-_RATIO = 1.5
 
 
-def watch_ratio(root: Path, runs: int) -> Ratio:
-    """Time `watch` as a whole against the slowest answer, or the time limit where that is longer. `root`: a checkout."""
-    text = (root / "recipes" / "minifork.yaml").read_text(encoding="utf-8")
-    for path in (root / "recipes").glob("*.yaml"):
-        path.unlink()
-    for host, count in (("up", _ANSWERING), ("hang", _HANGING), ("refuse", _REFUSING)):
-        for number in range(count):
-            _recipe(root, text, host, number)
-    folder = root / "upstreams"
-    _repositories(root, folder)
-    ours, theirs = [], []
-    with _daemon(folder, root / "daemon.log") as port, _silent() as silent:
-        ports = {"up": port, "hang": silent, "refuse": _closed()}
-        mirrors = " ".join(
-            f"https://{host}.example.org/=git://127.0.0.1:{one}/" for host, one in ports.items()
+@dataclass(kw_only=True, eq=False)
+class Watched:
+    """A hundred recipes, of whose upstreams three hang and two refuse. Both sides are figures of one run."""
+
+    ground: Ground
+    _watches: dict[int, Sample] = field(default_factory=dict)
+
+    def slowest(self, number: int) -> Sample:
+        """Run `watch`; return what its slowest answer took, or the time limit where that is longer."""
+        self._watches[number], slowest = self._watch()
+        return Sample(seconds=max(slowest, _LIMIT_S))
+
+    def ours(self, number: int) -> Sample:
+        """Return what the run took as a whole."""
+        return self._watches[number]
+
+    def _watch(self) -> tuple[Sample, float]:
+        """Run `watch`, which must have told the upstreams apart."""
+        command = self.ground.command(self._root, "watch", "*", "--json", "--timeout", f"{_LIMIT_S:g}")
+        env = {**command.env, "INGOT_GIT_MIRROR": self._mirrors}
+        ended: list[process.Completed] = []
+        sample = self.ground.timed(
+            lambda: ended.append(process.run(command.argv, cwd=command.cwd, env=env, check=False))
         )
-        for _ in range(runs):
-            begun = time.monotonic()
-            slowest = _watch(root, mirrors)
-            ours.append(round(time.monotonic() - begun, 3))
-            theirs.append(max(slowest, _LIMIT_S))
-    return Ratio(name="watch / slowest upstream", ours=tuple(ours), theirs=tuple(theirs), limit=_RATIO)
+        answer = json.loads(ended[0].stdout)
+        found = len(answer.get("candidates", ())), len(answer.get("failed", ()))
+        if found != (_ANSWERING, _HANGING + _REFUSING):
+            message = f"watch found {found[0]} candidates and {found[1]} errors:\n{ended[0].stderr}"
+            raise WorkFailed(message)
+        return sample, float(answer["slowest_s"])
 
+    @cached_property
+    def _root(self) -> Path:
+        root = self.ground.checkout("watched")
+        text = (root / "recipes" / "minifork.yaml").read_text(encoding="utf-8")
+        for path in (root / "recipes").glob("*.yaml"):
+            path.unlink()
+        for host, count in (("up", _ANSWERING), ("hang", _HANGING), ("refuse", _REFUSING)):
+            for number in range(count):
+                _recipe(root, text, host, number)
+        _repositories(root, root / "upstreams")
+        return root
 
-def _watch(root: Path, mirrors: str) -> float:
-    """Run `watch` and return what the slowest answer took; it must have told the upstreams apart."""
-    env = {
-        "PYTHONPATH": str(root),
-        "INGOT_GIT_MIRROR": mirrors,
-        "INGOT_CACHE": str(root / "cache"),
-        "INGOT_OUT": str(root / "out"),
-    }
-    words = ("watch", "*", "--json", "--timeout", f"{_LIMIT_S:g}")
-    done = process.run((sys.executable, "-m", "build", *words), cwd=root, env=env, check=False)
-    answer = json.loads(done.stdout)
-    found = len(answer["candidates"]), len(answer["failed"])
-    if found != (_ANSWERING, _HANGING + _REFUSING):
-        message = f"watch found {found[0]} candidates and {found[1]} errors:\n{done.stderr}"
-        raise WorkFailed(message)
-    return float(answer["slowest_s"])
+    @cached_property
+    def _mirrors(self) -> str:
+        enter = self.ground.open.enter_context
+        port = enter(_daemon(self._root / "upstreams", self._root / "daemon.log"))
+        ports = {"up": port, "hang": enter(_silent()), "refuse": _closed()}
+        return " ".join(f"https://{host}.example.org/=git://127.0.0.1:{one}/" for host, one in ports.items())
 
 
 def _recipe(root: Path, text: str, host: str, number: int) -> None:
@@ -85,7 +95,7 @@ def _repositories(root: Path, folder: Path) -> None:
     commit_folder(files, first, branch="main", message="new", date="2026-03-01T00:00:00+0000")
     for number in range(1, _ANSWERING):
         shutil.copytree(first, folder / f"up-{number}.git")
-    shutil.rmtree(root / "patches" / "minifork")
+    shutil.rmtree(root / "patches")
 
 
 @contextmanager

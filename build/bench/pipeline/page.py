@@ -1,0 +1,68 @@
+"""What the benchmarks found, as the table on the screen and as the page in docs/. Pure."""
+
+import statistics
+from dataclasses import dataclass
+
+from build.bench.pipeline.machine import Machine
+from build.bench.pipeline.ratio import Ratio
+from build.doors.console import markdown_table
+from build.errors import BadRequest
+
+__all__ = ["HEADER", "Found", "paged", "rows"]
+
+HEADER = ("name", "what", "ratio", "at most", "ours, s", "theirs, s", "peak")
+_BEGIN, _END = "<!-- figures: written by `nox -s benchmarks -- --write` -->\n", "<!-- end of figures -->\n"
+_LEAST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """One run of the benchmarks."""
+
+    at: str
+    """The day."""
+    before: Machine
+    after: Machine
+    kernels: int
+    runs: int
+    ratios: tuple[Ratio, ...]
+
+
+def rows(ratios: tuple[Ratio, ...]) -> tuple[tuple[str, ...], ...]:
+    """Lay out the table. Times are medians."""
+    return tuple(
+        (
+            one.name,
+            one.title,
+            f"{one.value:.3f}{'' if one.held else ' (missed)'}",
+            f"{one.limit:.3f}",
+            f"{statistics.median(one.ours):.2f}",
+            f"{statistics.median(one.theirs):.2f}",
+            f"{one.peak_mib} MiB" if one.peak_mib else "",
+        )
+        for one in ratios
+    )
+
+
+def paged(text: str, found: Found) -> str:
+    """Put the figures into the page, in place of those that it has.
+
+    Raises:
+        BadRequest: too few runs for a figure that is shown to others, or a page without a place for them.
+    """
+    if found.runs < _LEAST:
+        message = f"{found.runs} runs have no median to show"
+        raise BadRequest(message, hint=f"--runs {_LEAST} at least")
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        message = f"docs/benchmarks.md has no lines {_BEGIN.strip()} and {_END.strip()}"
+        raise BadRequest(message, hint="git checkout docs/benchmarks.md")
+    machine = found.before
+    said = (
+        f"{found.at}, {machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}; "
+        f"{found.kernels} kernel files, medians of {found.runs} runs by turns. "
+        f"Load of the machine when it began {machine.load:g}, when it ended {found.after.load:g} "
+        f"(the benchmarks themselves make about {machine.cores}).\n\n"
+    )
+    return f"{before}{begin}{said}{markdown_table('Figures', HEADER, rows(found.ratios))}{end}{after}"

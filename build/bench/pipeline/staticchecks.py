@@ -1,0 +1,72 @@
+"""The static checks of the largest image that is built here, beside reading each of its layers once."""
+
+import json
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from build.bench.pipeline.ground import Ground
+from build.bench.pipeline.ratio import Sample
+from build.doors import process
+
+__all__ = ["StaticChecks"]
+
+_UNPACK = """
+import hashlib, sys, zlib
+from pathlib import Path
+from build.image.layout import open_layout
+layout = open_layout(Path(sys.argv[1]))
+for layer in layout.layers:
+    packed, plain, unpack = hashlib.sha256(), hashlib.sha256(), zlib.decompressobj(31)
+    with (Path(sys.argv[1]) / "blobs" / layer.digest.replace(":", "/")).open("rb") as file:
+        while chunk := file.read(1 << 20):
+            packed.update(chunk)
+            plain.update(unpack.decompress(chunk))
+    assert packed.hexdigest() == layer.digest.hex
+"""
+"""The least that anything that proves an image must do."""
+
+
+@dataclass(kw_only=True, eq=False)
+class StaticChecks:
+    """A copy of one image's artifacts: the report of the user's own is not written over."""
+
+    ground: Ground
+
+    def checks(self, _number: int) -> Sample:
+        """Run the static checks."""
+        return self.ground.pipeline(self._root, "smoke", self._name, "--static")
+
+    def unpack(self, _number: int) -> Sample:
+        """Read and hash the layers, packed and unpacked."""
+        argv = (sys.executable, "-c", _UNPACK, str(self._root / "out" / self._name / "image"))
+        return self.ground.timed(lambda: process.run(argv, cwd=self._root))
+
+    @cached_property
+    def _name(self) -> str:
+        sizes = {
+            path.parent.name: sum(layer["size"] for layer in json.loads(path.read_bytes())["layers"])
+            for path in self.ground.user.out.glob("*/image.json")
+            if "+" not in path.parent.name and _gzip(path.parent / "image")
+        }
+        return max(sizes, key=sizes.__getitem__) if sizes else "minifork"
+
+    @cached_property
+    def _root(self) -> Path:
+        there = self.ground.user.out / self._name
+        if not there.is_dir():
+            return self.ground.built
+        root = self.ground.checkout("static")
+        shutil.copytree(there, root / "out" / self._name)
+        return root
+
+
+def _gzip(layout: Path) -> bool:
+    """Say whether its layers can be read by the standard library."""
+    if not layout.is_dir():
+        return False
+    index = json.loads((layout / "index.json").read_bytes())
+    manifest = layout / "blobs" / index["manifests"][0]["digest"].replace(":", "/")
+    return all(layer["mediaType"].endswith("gzip") for layer in json.loads(manifest.read_bytes())["layers"])

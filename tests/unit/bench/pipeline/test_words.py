@@ -1,0 +1,108 @@
+"""What the benchmarks read, and what they refuse, before and after anything runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from build.bench.pipeline.compiled import half_done
+from build.bench.pipeline.ground import edit
+from build.bench.pipeline.machine import Machine, machine
+from build.bench.pipeline.page import Found, paged
+from build.bench.pipeline.ratio import Ratio
+from build.bench.pipeline.run import Asked, benchmarks
+from build.bench.pipeline.together import count_made
+from build.errors import BadRequest
+from build.settings import from_env
+from tests.fakes import RecordingReporter
+
+ROOT = Path(__file__).parents[4]
+MACHINE = Machine(processor="Example 9000", cores=2, memory_gib=24, system="Debian 12", load=1.5)
+FOUND = Found(
+    at="2026-01-31",
+    before=MACHINE,
+    after=replace(MACHINE, load=3.0),
+    kernels=64,
+    runs=3,
+    ratios=(
+        Ratio(
+            name="noop",
+            title="ours / bare",
+            ours=(1.0, 2.0, 9.0),
+            theirs=(4.0, 4.0, 5.0),
+            value=0.5,
+            limit=0.4,
+            peak_mib=70,
+        ),
+    ),
+)
+
+
+def test_a_name_that_is_unknown_starts_nothing(tmp_path: Path) -> None:
+    reporter = RecordingReporter()
+    settings = from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT)
+    with pytest.raises(BadRequest) as error:
+        benchmarks(Asked(names=("cold", "hot")), settings, reporter)
+    assert error.value.message == "there is no benchmark called hot"
+    assert error.value.hint == (
+        "benchmarks: noop, cold, bake, warm, kernel, resumed, together, push-again, push-server, static, watch"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kernels", [0, 129])
+def test_as_many_kernels_as_the_sample_can_have(tmp_path: Path, kernels: int) -> None:
+    settings = from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT)
+    with pytest.raises(BadRequest) as error:
+        benchmarks(Asked(kernels=kernels), settings, RecordingReporter())
+    assert error.value.message == f"the sample cannot have {kernels} kernel files"
+    assert error.value.hint == "--kernels takes 1 to 128"
+
+
+def test_the_page_takes_new_figures_in_place_of_old_ones() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    once = paged(page, replace(FOUND, at="2025-12-31"))
+    again = paged(once, FOUND)
+    assert "2025-12-31" not in again
+    assert "2026-01-31, Example 9000, 2 cores, 24 GiB, Debian 12; 64 kernel files, medians of 3 runs" in again
+    assert "when it began 1.5, when it ended 3 " in again
+    assert "| noop | ours / bare | 0.500 (missed) | 0.400 | 2.00 | 4.00 | 70 MiB |" in again
+    assert paged(again, FOUND) == again
+
+
+def test_too_few_runs_are_not_shown_to_others() -> None:
+    with pytest.raises(BadRequest) as error:
+        paged("", replace(FOUND, runs=2))
+    assert (error.value.message, error.value.hint) == ("2 runs have no median to show", "--runs 3 at least")
+
+
+def test_a_page_without_a_place_for_figures_is_refused() -> None:
+    with pytest.raises(BadRequest, match=r"docs/benchmarks\.md has no lines"):
+        paged("# Benchmarks\n", FOUND)
+
+
+def test_the_toolchain_is_counted_by_the_steps_that_made_it() -> None:
+    once = "  ✓ compilers image, Debian bookworm, bootstrapped  done  9.0 s\n✓ toolchain for CUDA 13.0  done  62 s\n"
+    assert (count_made(once), count_made(once * 2), count_made("✓ pin minifork  known  0.1 s\n")) == (1, 2, 0)
+
+
+def test_half_is_of_the_project_with_the_kernels() -> None:
+    log = "#12 0.1 [1/3] Building\n#12 0.2 [3/3] Linking\n#14 3.0 [41/83] Building CUDA object\n"
+    assert not half_done(log, 60)
+    assert half_done(f"{log}#14 4.0 [42/83] Building CUDA object\n", 60)
+    assert not half_done("", 60)
+
+
+def test_a_text_that_is_not_there_once_is_not_changed(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("a: 1\na: 1\n")
+    with pytest.raises(AssertionError, match="has 2 times 'a: 1'"):
+        edit(file, "a: 1", "a: 2")
+    assert file.read_text() == "a: 1\na: 1\n"
+
+
+def test_this_machine_is_described() -> None:
+    here = machine()
+    assert here.cores >= 1
+    assert here.memory_gib >= 1
+    assert here.processor
