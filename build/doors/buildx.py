@@ -235,18 +235,26 @@ class _Narrator:
         self._stack = stack
         self._open: dict[str, tuple[Step, ExitStack]] = {}
         self._ran: set[str] = set()
+        self._nearly: set[str] = set()
+        """Stages of which all steps but one are done. That one never comes where the stage begins with a named context:
+        BuildKit counts such a FROM among the steps and does not announce it."""
 
     def take(self, event: BuildEvent) -> None:
         if not event.stage or event.name.startswith("FROM "):
             self._own_work(event)
             return
         last = event.step == event.steps
+        if event.kind == "started":
+            # A step that prints nothing until its end is under way all the same.
+            self._begin(event.stage)
         if event.kind in {"output", "error", "done"}:
             self._at_work(event.stage, event.counter)
         if event.kind == "error":
             self._close(event.stage, "failed")
         elif event.kind == "done" and last:
             self._close(event.stage, "")
+        elif event.kind == "done" and event.step == event.steps - 1:
+            self._nearly.add(event.stage)
         elif event.kind == "cached" and last:
             self._step(event.stage)
             self._close(event.stage, "" if event.stage in self._ran else "cached")
@@ -254,10 +262,19 @@ class _Narrator:
     def _own_work(self, event: BuildEvent) -> None:
         """Contexts, pulls, export: said only when bytes are moved."""
         title = "export" if event.name.startswith("exporting") else event.name
-        if event.kind in {"done", "cached", "error", "canceled"}:
+        if title == "export" and event.kind == "started":
+            self._begin(title)
+        elif event.kind in {"done", "cached", "error", "canceled"}:
             self._close(title, "failed" if event.kind == "error" else "")
-        elif title == "export" or (event.kind == "transfer" and re.search(r"\d[MG]B", event.text)):
+        elif event.kind == "transfer" and re.search(r"\d[MG]B", event.text):
             self._step(title)
+
+    def _begin(self, title: str) -> None:
+        self._nearly.discard(title)
+        for stage in sorted(self._nearly):
+            self._close(stage, "")
+        self._nearly.clear()
+        self._step(title)
 
     def _at_work(self, stage: str, counter: tuple[int, int] | None) -> None:
         self._ran.add(stage)

@@ -39,8 +39,10 @@ class Patching:
         index.discard()
         return found
 
-    def sets(self, recipe: Recipe, packages: Collection[str]) -> tuple[PinnedSet, ...]:
+    def sets(self, recipe: Recipe, packages: Collection[str] | None) -> tuple[PinnedSet, ...]:
         """Prove that the recipe's patch sets are there, have what is to be placed, and find what they need installed.
+
+        `packages` are those of the lock; None where there is none, and the build looks for them in its image.
 
         Raises:
             Unreachable: a set's repository did not answer.
@@ -76,6 +78,10 @@ class Patching:
                 message = f"{recipe.name}: its pin says that the patched files are {pinned.patched_tree}, they are {found.patched_tree}"
                 raise WorkFailed(message, hint=f"delete pin.json in the folder of {recipe.name}")
             self.sources.exports.prove(pinned, entries)
+        self.prove_sets(recipe, sets)
+
+    def prove_sets(self, recipe: Recipe, sets: tuple[PinnedSet, ...]) -> None:
+        """Hold the exported patch sets against the pin. Raises WorkFailed, with what was pinned and what was found."""
         for one, asked in zip(sets, recipe.patch_sets, strict=True):
             self.sources.prove(_as_source(recipe, asked), one.source)
 
@@ -100,8 +106,8 @@ class Patching:
         )
         return replace(pinned, tree=tree, patched_tree=index.write_tree(), links=(), patches=proofs)
 
-    def _set(self, recipe: Recipe, one: PatchSet, packages: Collection[str]) -> PinnedSet:
-        if missing := sorted(set(one.requires).difference(packages)):
+    def _set(self, recipe: Recipe, one: PatchSet, packages: Collection[str] | None) -> PinnedSet:
+        if packages is not None and (missing := sorted(set(one.requires).difference(packages))):
             message = f"{recipe.name}: the patch set {one.name} needs {names(missing)}, which the lock does not have"
             raise BadRequest(message, hint="name it in the lock's .in file, then nox -s pins")
         source = self.sources.pin(_as_source(recipe, one))

@@ -74,7 +74,7 @@ class Resolver:
             recipe=recipe.name,
             inputs=inputs,
             source=source,
-            sets=self.patching.sets(recipe, [wheel.name for wheel in source.wheels]),
+            sets=self.patching.sets(recipe, _locked(recipe, source)),
             base=self._base(recipe),
             toolchain=self._toolchain(recipe),
         )
@@ -94,6 +94,7 @@ class Resolver:
                 self.packages.prove(source, pin.source)
                 self.patching.prove(recipe, pin.source, pin.sets, self.packages.wheels(pin.source))
             case VendorSource():
+                self.patching.prove_sets(recipe, pin.sets)
                 return  # BuildKit takes the image by its digest
             case _:
                 self.sources.prove(recipe, pin.source)
@@ -159,7 +160,7 @@ class Resolver:
     def _still_there(self, recipe: Recipe, known: Pin) -> bool:
         match recipe.source:
             case VendorSource():
-                return True
+                return self.patching.there(known.source, known.sets)
             case PackagesSource():
                 there = self.packages.there(known.source) and self.patching.there(known.source, known.sets)
             case _:
@@ -168,3 +169,10 @@ class Resolver:
             name = self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain)
             there = self.images.holds(name, known.toolchain)
         return there and self.images.holds("base", known.base)
+
+
+def _locked(recipe: Recipe, source: PinnedSource) -> list[str] | None:
+    """Return the packages that the lock brings; None for a publisher's image, which has no lock."""
+    if isinstance(recipe.source, VendorSource):
+        return None
+    return [wheel.name for wheel in source.wheels]

@@ -50,6 +50,7 @@ def _set(one: PatchSet, pinned: PinnedSet) -> dict[str, object]:
         "plugin": one.plugin,
         "helper": one.helper,
         "env": [list(pair) for pair in one.env],
+        "requires": list(one.requires),
         "patches": [
             {
                 "id": patch.id,

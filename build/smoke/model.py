@@ -49,6 +49,8 @@ class Expectations:
     driver: Driver
     epoch: int
     """The one SOURCE_DATE_EPOCH: no file of the image is younger."""
+    own_layers: int | None = None
+    """So many layers, the last ones, are made here; None: all. Those of a publisher's image are what its digest says."""
     app: str = "/app"
     """Folder of everything that the recipe built or installed."""
     entrypoint: tuple[str, ...]

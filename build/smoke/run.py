@@ -12,7 +12,8 @@ from build.errors import Unavailable, WorkFailed
 from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
-from build.recipe.model import Family, Recipe
+from build.plan.orders import patched
+from build.recipe.model import Family, Recipe, VendorSource
 from build.smoke.clihelp import ImageHelp
 from build.smoke.gpu import HostGpu, NoGpu
 from build.smoke.loaded import Loader
@@ -42,6 +43,7 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         architectures=recipe.toolchain.architectures,
         driver=recipe.toolchain.driver,
         epoch=EPOCH,
+        own_layers=_own_layers(recipe),
         app=_APPS[recipe.family],
         entrypoint=recipe.runtime.entrypoint,
         workdir=recipe.runtime.workdir,
@@ -65,6 +67,11 @@ def expectations_of(plan: ImagePlan) -> Expectations:
         no_server=recipe.smoke.no_server,
         required=tuple(name for name in check_names(recipe.family) if name not in (*without, running.GPU)),
     )
+
+
+def _own_layers(recipe: Recipe) -> int | None:
+    """Count what the template lays over a publisher's image: the patches, and the working folder."""
+    return 1 + patched(recipe) if isinstance(recipe.source, VendorSource) else None
 
 
 def _installed_patches(recipe: Recipe) -> tuple[str, ...]:

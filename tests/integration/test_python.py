@@ -3,8 +3,12 @@
 The breaks do not touch each other, so one image has them all; each is named by its own check, in its own words.
 """
 
+import json
+import re
+
 import pytest
 
+from build.doors.buildx import Buildx
 from build.doors.effects import EngineHandle
 from build.host.registry import RegistryServer
 from build.recipe.model import Family
@@ -144,3 +148,40 @@ def test_nothing_else_is_found(broken: Checkout) -> None:
     assert failed == {
         "closure", "platform_plugin", "residue", "patches", "imports", "toolkit", "bytecode", "arguments", "sigterm",
     }  # fmt: skip
+
+
+def test_a_publishers_image_is_patched_and_checked_like_one_of_wheels(
+    sound: Checkout, checkout: Checkout, engine: EngineHandle, loopback: RegistryServer, nothing_left: None
+) -> None:
+    """The stand-in is the sample as it was before it was patched, pushed as its publisher would."""
+    told, name = checkout.root / "pushed.json", f"{loopback.address}/publisher/miniserve"
+    Buildx(engine).bake(
+        sound.out / "miniserve" / "docker-bake.json",
+        ("miniserve",),
+        cwd=sound.root,
+        log=checkout.root / "pushed.log",
+        on_event=lambda _event: None,
+        options=(
+            *(
+                "--set",
+                "miniserve.target=application",
+                "--set",
+                f"miniserve.output=type=registry,name={name}",
+            ),
+            *("--metadata-file", str(told)),
+        ),
+    )
+    image = f"{name}@{json.loads(told.read_text())['miniserve']['containerimage.digest']}"
+    recipe = checkout.root / RECIPE
+    source = f"  image: {image}\n  site_packages: {SITE}\n  upstream:"
+    text = re.sub(r"  # Its first package.*?  upstream:", source, recipe.read_text(), flags=re.DOTALL)
+    # The publisher's files are not here before the build: what changes them is a patch set.
+    recipe.write_text(re.sub(r"^patches:\n.*?\n\n", "", text, flags=re.DOTALL | re.MULTILINE))
+    (checkout.root / "patches" / "miniserve" / "0001-parsers-blanks-around-null.patch").unlink()
+    ran = checkout.run("image", "miniserve")
+    assert ran.code == 0, ran.err
+    assert f"base registry: {image}" in ran.err
+    checks = {one["name"]: one for one in checkout.artifact("smoke", "miniserve")["checks"]}
+    assert {name for name, one in checks.items() if one["outcome"] != "passed"} <= {"gpu"}
+    patches = {one["id"]: one["outcome"] for one in checks["patches"]["detail"]["ledger"]["patches"]}
+    assert (patches["M1"], patches["M2"]) == ("excluded", "applied")

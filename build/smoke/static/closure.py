@@ -12,7 +12,7 @@ from build.smoke.static.elf import BrokenElfError, ElfKind, Symbols
 from build.smoke.static.image import StaticCheck, StaticImage, Verdict
 from build.smoke.static.loader import Loaded, Loader
 from build.smoke.static.program import find_program
-from build.smoke.static.residents import Residents, tolerated
+from build.smoke.static.residents import Residents, is_for_another_python, tolerated
 
 __all__ = ["CHECK", "check"]
 
@@ -47,6 +47,7 @@ def check(image: StaticImage, expect: Expectations) -> Verdict:
         findings=tuple(dict.fromkeys(findings)),
         detail={
             "files": len(image.elves),
+            **_not_loaded(image),
             **_by_others(roots),
             "injected": sorted(
                 {name for root in roots for one in root.everything() for name in one.injected}
@@ -69,13 +70,23 @@ def _load_all(image: StaticImage, loader: Loader, residents: Residents) -> Itera
     seen: set[str] = set()
     needed = {name for elf in image.elves.values() for name in elf.needed}
     programs = [path for path, elf in image.elves.items() if elf.kind is ElfKind.PROGRAM]
-    libraries = [path for path, elf in image.elves.items() if elf.kind is ElfKind.LIBRARY]
+    libraries = [
+        path
+        for path, elf in image.elves.items()
+        if elf.kind is ElfKind.LIBRARY and not is_for_another_python(path)
+    ]
     libraries.sort(key=lambda path: (image.elves[path].soname or path.rpartition("/")[2]) in needed)
     for path in [*programs, *libraries]:
         if path not in seen:
             root = loader.load(path, residents.of(path))
             seen.update(one.path for one in root.everything())
             yield root
+
+
+def _not_loaded(image: StaticImage) -> dict[str, list[str]]:
+    """Name what no Python of the image ever loads; nothing is asked of it."""
+    others = [printable(path) for path in sorted(image.elves) if is_for_another_python(path)]
+    return {"for_another_python": others} if others else {}
 
 
 def _missing(root: Loaded, image: StaticImage) -> Iterator[str]:

@@ -7,6 +7,7 @@ library that lies in the image but belongs to no such package is as good as miss
 """
 
 import fnmatch
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -14,7 +15,7 @@ from build.smoke.static.elf import ElfKind
 from build.smoke.static.image import StaticImage
 from build.smoke.static.loader import Loaded, Loader
 
-__all__ = ["Residents", "tolerated"]
+__all__ = ["Residents", "is_for_another_python", "tolerated"]
 
 _UNDECLARED: Final = {"torchaudio": ("torch",)}
 """What a package imports before its own libraries and does not declare: seen in 2.11."""
@@ -39,6 +40,18 @@ def tolerated(path: str, name: str) -> str:
         ),
         "",
     )
+
+
+_TAGGED: Final = re.compile(
+    r"(?:.+/)?python3\.(?P<here>\d+)/(?:.+/)?[^/]+\.cpython-3(?P<built>\d+[a-z]*)-[^/]+\.so"
+)
+"""An extension module in the folder of one Python, with the tag of the Python that it is built for (PEP 3149)."""
+
+
+def is_for_another_python(path: str) -> bool:
+    """Say whether a file is an extension module that the Python of its folder never loads: wheels may bring several."""
+    found = _TAGGED.fullmatch(path)
+    return found is not None and found["built"] != found["here"]
 
 
 class Residents:

@@ -67,6 +67,8 @@ class SetOrder:
     plugin: str = ""
     helper: str = ""
     env: tuple[tuple[str, str], ...] = ()
+    requires: tuple[str, ...] = ()
+    """Packages that must be installed."""
     patches: tuple[PatchOrder, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
 
@@ -97,6 +99,7 @@ def _set(data: Mapping[str, Any]) -> SetOrder:
         "place": _pairs(data["place"]),
         "run": tuple(data["run"]),
         "env": _pairs(data["env"]),
+        "requires": tuple(data["requires"]),
         "patches": tuple(PatchOrder(**{**one, **_tuples(one)}) for one in data["patches"]),
         "exclude": tuple(Exclusion(**one) for one in data["exclude"]),
     }

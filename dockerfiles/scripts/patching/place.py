@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import importlib.metadata
 import re
 import shutil
 import tomllib
@@ -17,8 +18,11 @@ def place_set(order: SetOrder, folder: Path, ours: Path, site: Path) -> None:
     """Copy what the recipe names out of `folder`; `ours` holds the recipe's own files.
 
     Raises:
-        Refused: something is not where the recipe says, lies there already, or leads elsewhere.
+        Refused: something is not where the recipe says, lies there already, or leads elsewhere; a package is missing.
     """
+    if missing := [name for name in order.requires if not _installed(name)]:
+        message = f"{order.name}: the set needs {', '.join(missing)}, which the image does not have"
+        raise Refused(message)
     for source, target in order.place:
         _copy(folder / source, site / target, f"{order.name}: place {source}")
     if order.plugin:
@@ -30,6 +34,14 @@ def place_set(order: SetOrder, folder: Path, ours: Path, site: Path) -> None:
             )
             raise Refused(message)
         shutil.copyfile(ours / excluded.by, site / excluded.file)
+
+
+def _installed(package: str) -> bool:
+    try:
+        importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _copy(source: Path, target: Path, what: str) -> None:

@@ -119,6 +119,26 @@ def test_a_stage_is_one_step_with_the_compile_counter() -> None:
     ) == ["+compile", "+probe", "-probe", "compile: [1/2]", "compile: [2/2]", "-compile", "+export", "-export"]  # fmt: skip
 
 
+def test_a_stage_that_begins_with_a_named_context_ends_when_the_next_one_begins() -> None:
+    """BuildKit counts the context among the stage's steps and never comes to the last of them."""
+    assert tell(
+        "#5 [interpreter 1/2] RUN a", "#5 DONE 2.6s",
+        "#6 [cuda 1/1] RUN b", "#6 DONE 38.6s",
+        "#7 [runtime 1/2] COPY c d", "#7 DONE 0.1s", "#20 exporting to oci image format", "#20 DONE 0.5s",
+    ) == [
+        "+interpreter", "-interpreter", "+cuda", "-cuda", "+runtime", "-runtime", "+export", "-export",
+    ]  # fmt: skip
+
+
+def test_a_silent_step_is_told_of_when_it_starts() -> None:
+    recorder, reader = Recorder(), ProgressReader()
+    with narrated(recorder) as take:
+        event = reader.read("#6 [cuda 1/1] RUN b")
+        assert event
+        take(event)
+        assert recorder.said == ["+cuda"]
+
+
 def test_a_cached_stage_says_cached() -> None:
     lines = ("#7 [compile 2/3] RUN a", "#7 CACHED", "#8 [compile 3/3] RUN b", "#8 CACHED")
     assert tell(*lines) == ["+compile", "-compile cached"]

@@ -123,6 +123,7 @@ def mini_set(*patches: Mapping[str, Any], **values: Any) -> dict[str, Any]:
         "plugin": "plugin",
         "helper": "",
         "env": [],
+        "requires": [],
         "patches": list(patches),
         "exclude": [],
         **values,

@@ -247,6 +247,13 @@ def test_a_set_that_does_not_run_ends_the_build_with_its_words(installed: Instal
     assert "No module named 'miniserve._patches.apply'" in ran.words
 
 
+def test_a_package_that_the_set_needs_and_the_image_has_not_ends_the_build(installed: Installed) -> None:
+    ran = installed.run(sets=[{**mini_set(*ALL), "requires": ["pandas", "xxhash"]}])
+    assert ran.status == 1
+    assert "mini: the set needs pandas, xxhash, which the image does not have" in ran.words
+    assert not (installed.site / "miniserve/_patches").exists()
+
+
 def test_a_set_may_not_lay_itself_over_installed_files(installed: Installed) -> None:
     ran = installed.run(sets=[mini_set(*ALL, place=[["mini_patches", "miniserve/core"]])])
     assert ran.status == 1

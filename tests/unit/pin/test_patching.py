@@ -236,6 +236,8 @@ def test_packages_that_the_lock_has_not(tmp_path: Path) -> None:
         made.sets(asked, ("xxhash",))
     assert caught.value.message == "mini: the patch set set needs pandas, which the lock does not have"
     assert made.sets(asked, ("pandas", "xxhash"))
+    # A publisher's image has no lock: the build looks for them in it.
+    assert made.sets(asked, None)
 
 
 def test_ids_are_those_of_git(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which stations a recipe's kind asks, and what a vendor's image proves."""
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -14,6 +15,7 @@ from build.pin.resolve import Resolver
 from build.pin.source import Sources
 from build.recipe.model import Family, Recipe, VendorSource
 from tests.fakes import FakeBuilder, RecordingReporter
+from tests.unit.pin.test_patching import with_set
 from tests.unit.plan.plans import RECIPE
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,6 +61,24 @@ def test_a_vendor_s_image_is_the_base_and_nothing_is_compiled(tmp_path: Path) ->
 def test_a_known_vendor_s_image_is_not_asked_for_again(tmp_path: Path) -> None:
     pin = resolver(tmp_path, answer=True).resolve(VENDORED, known=None)
     assert resolver(tmp_path, answer=Unreachable("no route")).resolve(VENDORED, known=pin) == pin
+
+
+@pytest.mark.processes
+def test_a_patch_set_for_a_vendor_s_image_is_held_against_its_pin(tmp_path: Path) -> None:
+    patching, asked = with_set(tmp_path, requires=("pandas",))
+    made = replace(
+        resolver(tmp_path, answer=True), sources=patching.sources, patches=patching.sources.patches
+    )
+    vendored = replace(VENDORED, patch_sets=asked.patch_sets)
+    pin = made.resolve(vendored, known=None)
+    made.prove(vendored, pin)
+    ((_, folder),) = made.contexts(vendored, pin)
+    (folder / "src/patches/wiring/m1.py").write_text("two")
+    with pytest.raises(WorkFailed, match="was changed after it was pinned"):
+        made.prove(vendored, pin)
+    shutil.rmtree(folder)
+    assert made.resolve(vendored, known=pin) == pin
+    made.prove(vendored, pin)
 
 
 def test_a_deleted_image_is_not_an_unreachable_registry(tmp_path: Path) -> None:

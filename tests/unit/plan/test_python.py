@@ -9,6 +9,7 @@ from build.plan.model import ImagePlan
 from build.plan.plan import Places, make_plan
 from build.recipe.model import Family, Image, PackagesSource, Recipe, Runtime, Smoke, Toolchain, VendorSource
 from build.recipe.sources import LeftOut
+from build.smoke.run import expectations_of
 from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES
 
 WHEELS = tuple(
@@ -93,6 +94,7 @@ def test_a_vendor_s_image_is_named_in_the_file_by_its_digest() -> None:
     assert "/usr/local/lib/python3.12/dist-packages" in text
     assert "wheels" not in "".join(line for line in text.splitlines() if not line.startswith("#"))
     assert set(files(plan)) == {"Dockerfile", "docker-bake.json"}
+    assert (expectations_of(plan).own_layers, expectations_of(planned()).own_layers) == (1, None)
 
 
 def test_labels_say_what_is_known_and_no_commit() -> None:

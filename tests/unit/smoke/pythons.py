@@ -14,7 +14,7 @@ from build.smoke.static.suite import checks_of, run_static
 from tests.layouts import Node, Tree, elf, folder, write_layout
 from tests.unit.smoke.samples import BASE, CONFIG, EXPECT
 
-__all__ = ["SITE", "blob", "findings", "ledger", "package", "results"]
+__all__ = ["SCRIPT", "SITE", "blob", "findings", "ledger", "package", "results"]
 
 SITE = "opt/venv/lib/python3.11/site-packages"
 CHECKS = tuple(check.name for check in checks_of(Family.PYTHON))

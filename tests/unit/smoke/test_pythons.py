@@ -7,7 +7,7 @@ import pytest
 from build.recipe.model import Driver
 from build.smoke.model import Outcome
 from tests.layouts import Tree, elf
-from tests.unit.smoke.pythons import SITE, blob, findings, ledger, package, results
+from tests.unit.smoke.pythons import SCRIPT, SITE, blob, findings, ledger, package, results
 
 CUBIN = b"\x7fELF" + b"\2\1" + b"\0" * 12 + (190).to_bytes(2, "little") + b"\0" * 100
 
@@ -58,6 +58,24 @@ def test_a_function_that_no_package_provides_is_named(tmp_path: Path) -> None:
     (finding,) = findings(tmp_path, "closure", broken)
     assert finding.startswith(f"/{SITE}/serve/_C.so calls ")
     assert finding.endswith(", which nothing that it loads provides")
+
+
+def test_an_extension_for_another_python_is_never_loaded(tmp_path: Path) -> None:
+    def shipped(tag: str) -> Tree:
+        name = f"serve/_D.{tag}-x86_64-linux-gnu.so"
+        files = ("serve/_C.so", name)
+        return {
+            f"{SITE}/{name}": elf("cuda-missing.so"),
+            **package("serve", *files, requires=("torch",), entry_points=SCRIPT),
+        }
+
+    for tag in ("cpython-313", "cpython-311t", "cpython-310"):
+        found = results(tmp_path / tag, shipped(tag), names=("closure",))["closure"]
+        assert found.outcome is Outcome.PASSED, found.reason
+        assert found.detail["for_another_python"] == [f"/{SITE}/serve/_D.{tag}-x86_64-linux-gnu.so"]
+    own = f"/{SITE}/serve/_D.cpython-311-x86_64-linux-gnu.so"
+    (finding,) = findings(tmp_path / "own", "closure", shipped("cpython-311"))
+    assert finding.startswith(f"{own} calls ")
 
 
 def test_a_plugin_that_its_package_does_without_is_noted(tmp_path: Path) -> None:

@@ -32,3 +32,12 @@ def test_hidden_entries_count_and_the_newest_is_shown(tmp_path: Path) -> None:
     result = results(tmp_path, *layers, names=("timestamps",))["timestamps"]
     assert result.reason == "layer 2 has entries younger than the epoch 1600000000: /a"
     assert result.detail["newest"] == {"0": EPOCH, "1": EPOCH, "2": EPOCH + 7}
+
+
+def test_times_in_layers_of_a_publishers_image_are_its_own(tmp_path: Path) -> None:
+    theirs: Tree = {"a": Node(mtime=EPOCH + 7)}
+    ours: Tree = {"b": Node(mtime=EPOCH + 9)}
+    assert findings(tmp_path / "theirs", "timestamps", theirs, {"b": Node(mtime=EPOCH)}, own_layers=1) == []
+    assert findings(tmp_path / "ours", "timestamps", theirs, ours, own_layers=1) == [
+        "layer 3 has entries younger than the epoch 1600000000: /b"
+    ]
