@@ -37,6 +37,7 @@ _MENDS = {
     "no space left on device": "free disk space, e.g. `docker builder prune`; ",
     # Seen on BuildKit 0.13 after a bake was killed while a layout was being loaded.
     "unsupported offset": "the engine holds on to an upload that was cut short: `nox -s engine -- stop`, or restart Docker; ",
+    "docker --context=": "a docker context is no builder: `docker buildx create --name NAME CONTEXT` makes one of it; ",
 }
 """What a failing build says of its engine, and what mends that."""
 

@@ -232,6 +232,7 @@ def test_the_reason_is_the_first_line_that_says_what_is_wrong(line: str) -> None
     ("said", "hint"),
     [
         ("write: no space left on device", "free disk space, e.g. `docker builder prune`; "),
+        ("use `docker --context=two buildx` to switch", "a docker context is no builder: "),
         ("failed to copy: unsupported offset", "the engine holds on to an upload that was cut short: "),
     ],
 )
