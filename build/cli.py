@@ -6,6 +6,7 @@ import json
 import os
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from build.doors import store
@@ -56,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     console = Console()
     try:
         settings = from_env(os.environ, ROOT)
+        settings = replace(settings, builder=getattr(arguments, "builder", "") or settings.builder)
         console = Console(color=settings.color, github=settings.github, step_summary=settings.step_summary)
         handler: Handler = arguments.handler
         answer = handler(arguments, settings, console)

@@ -135,6 +135,7 @@ class Road(Onward):
         words = (
             *(("--variant", plan.variant) if plan.variant else ()),
             *(("--force",) if self.force else ()),
+            *(("--builder", self.settings.builder) if self.settings.builder else ()),
         )
         argv = (sys.executable, "-m", "build", "image", plan.recipe.name, *words, "--json")
         return Call(name=plan.name, command=Command(argv=argv, cwd=self.settings.root))
@@ -193,6 +194,7 @@ class Road(Onward):
                 builder=self.buildx,
                 reporter=self.reporter,
                 checkout=checkout_state(self.settings.root),
+                cache=self.layer_cache,
                 engine={"engine": self.containers.info().version, "buildkit": self.buildx.inspect().buildkit},
             )
         self._smoke(plan, built, out)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from build.errors import BadRequest
+from build.namespaces import Namespace, namespace
 
 __all__ = [
     "SETTINGS",
@@ -26,10 +27,6 @@ EngineChoice = Literal["auto", "host", "private"]
 BaseChoice = Literal["auto", "registry", "bootstrap"]
 AttestChoice = Literal["no", "yes", "custody"]
 
-_HOST = re.compile(
-    r"(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9-]+(?=:)|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?"
-)
-_PATH = re.compile(r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 _GITHUB_API = "https://api.github.com"
 _SNAPSHOT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9.+-]+)+")
@@ -75,6 +72,16 @@ SETTINGS: tuple[Setting, ...] = tuple(
         ("INGOT_ENGINE_NAME", "main", "which private engine; each name has its own socket, network and data"),
         ("INGOT_BUILDER", "", "buildx builder to build with; BUILDX_BUILDER is honoured where it is not set"),
         (
+            "INGOT_LAYER_CACHE",
+            "",
+            "where builds look for layers that another machine made, host/namespace; trusted as the builder is",
+        ),
+        (
+            "INGOT_LAYER_CACHE_WRITE",
+            "",
+            "any value but 0: builds also leave there what they made, every stage of it",
+        ),
+        (
             "INGOT_BASE",
             "auto",
             "auto: the base from its registry, bootstrapped if unreachable; registry; bootstrap",
@@ -104,17 +111,6 @@ SETTINGS: tuple[Setting, ...] = tuple(
     )
 )
 """Every variable that a user may set, in the order of the README."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Namespace:
-    """Where images live in a registry: `host[:port]/namespace`."""
-
-    host: str
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.host}/{self.path}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +148,8 @@ class Settings:
     attest: AttestChoice = "no"
     git_mirrors: tuple[Mirror, ...] = ()
     builder: str = ""
+    layer_cache: Namespace | None = None
+    layer_cache_write: bool = False
     engine: EngineChoice = "auto"
     engine_name: str = "main"
     base: BaseChoice = "auto"
@@ -189,10 +187,12 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         path=env.get("PATH") or "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         runtime_dir=env.get("XDG_RUNTIME_DIR", ""),
         temp_dir=env.get("TMPDIR") or "/tmp",  # noqa: S108
-        registry=_namespace("INGOT_REGISTRY", env.get("INGOT_REGISTRY", "").strip()),
+        registry=namespace("INGOT_REGISTRY", env.get("INGOT_REGISTRY", "").strip()),
         attest=cast("AttestChoice", _one_of("INGOT_ATTEST", env, get_args(AttestChoice))),
         git_mirrors=_mirrors(env.get("INGOT_GIT_MIRROR", "")),
         builder=env.get("INGOT_BUILDER") or env.get("BUILDX_BUILDER") or "",
+        layer_cache=_layer_cache(env),
+        layer_cache_write=_flag(env, "INGOT_LAYER_CACHE_WRITE"),
         engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),
         engine_name=_engine_name(env.get("INGOT_ENGINE_NAME") or "main"),
         apt_snapshot=_snapshot(env.get("INGOT_APT_SNAPSHOT", "").strip().rstrip("/")),
@@ -233,23 +233,15 @@ def custody_place(text: str, *, root: Path, home: Path) -> Namespace | Path | No
     """Read where copies are kept. What begins like a path is a folder; anything else is a registry's namespace."""
     if text.startswith(("/", "./", "../", "~/")):
         return _folder(text, root, root=root, home=home)
-    return _namespace("INGOT_CUSTODY", text)
+    return namespace("INGOT_CUSTODY", text)
 
 
-def _namespace(name: str, text: str) -> Namespace | None:
-    if not text:
-        return None
-    host, _, path = text.rstrip("/").partition("/")
-    if "://" in text:
-        message = f"{name} is '{text}': a registry is named without a scheme"
-        raise BadRequest(message, hint=f"{name}={text.split('://', 1)[1] or 'ghcr.io/your-name'}")
-    if not _HOST.fullmatch(host):
-        message = f"{name} is '{text}': '{host}' is not the name of a registry host"
-        raise BadRequest(message, hint=f"name the host too, e.g. {name}=docker.io/your-name")
-    if not _PATH.fullmatch(path):
-        message = f"{name} is '{text}': there is no namespace of lower-case words after the host"
-        raise BadRequest(message, hint=f"{name}={host}/your-name")
-    return Namespace(host=host, path=path)
+def _layer_cache(env: Mapping[str, str]) -> Namespace | None:
+    place = namespace("INGOT_LAYER_CACHE", env.get("INGOT_LAYER_CACHE", "").strip())
+    if place is None and _flag(env, "INGOT_LAYER_CACHE_WRITE"):
+        message = "INGOT_LAYER_CACHE_WRITE is set, and INGOT_LAYER_CACHE is not"
+        raise BadRequest(message, hint="INGOT_LAYER_CACHE=registry.example.org/namespace says where")
+    return place
 
 
 def _snapshot(text: str) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from build.doors.engine import DockerEngine
     from build.doors.pullrequests import PullRequests
     from build.doors.referrers import ReferrersRegistry
+    from build.image.layercache import LayerCache
 
 __all__ = ["CUSTODY", "Wiring"]
 
@@ -88,6 +89,16 @@ class Wiring:
             custody=self.custody,
             snapshot=self.settings.apt_snapshot,
         )
+
+    @property
+    def layer_cache(self) -> "LayerCache | None":
+        """Where layers are shared, if the user said so; a new one for each build."""
+        from build.image.layercache import LayerCache
+
+        place = self.settings.layer_cache
+        if place is None:
+            return None
+        return LayerCache(place=place, write=self.settings.layer_cache_write, reporter=self.reporter)
 
     @cached_property
     def custody(self) -> Custody | None:

@@ -4,16 +4,28 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from build.doors import process
+from build.doors.builders import BuilderInfo, parse_builder, parse_version
 from build.doors.effects import EngineHandle, Reporter, Step
 from build.doors.progress import BuildEvent, ProgressReader
 from build.errors import CommandFailed, Unavailable, Unreachable, WorkFailed
 
-__all__ = ["BuildFailed", "BuilderInfo", "Buildx", "narrated", "parse_builder", "parse_version"]
+__all__ = [
+    "CACHE_EXPORT",
+    "CACHE_IMPORT",
+    "BuildFailed",
+    "BuilderInfo",
+    "Buildx",
+    "narrated",
+    "parse_builder",
+    "parse_version",
+]
 
+CACHE_IMPORT = "importing cache manifest"
+CACHE_EXPORT = "exporting cache"
+"""How BuildKit names its work on a layer cache, whose errors end no build."""
 _TAIL = 40
 _NO_ENGINE = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|failed to dial|connect: connection refused|no builder .* found"
@@ -25,6 +37,7 @@ _MENDS = {
     "no space left on device": "free disk space, e.g. `docker builder prune`; ",
     # Seen on BuildKit 0.13 after a bake was killed while a layout was being loaded.
     "unsupported offset": "the engine holds on to an upload that was cut short: `nox -s engine -- stop`, or restart Docker; ",
+    "docker --context=": "a docker context is no builder: `docker buildx create --name NAME CONTEXT` makes one of it; ",
 }
 """What a failing build says of its engine, and what mends that."""
 
@@ -43,49 +56,6 @@ class BuildFailed(WorkFailed):
         self.stage = stage
         self.tail = tail
         self.log = log
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuilderInfo:
-    """What a buildx builder is."""
-
-    name: str
-    driver: str
-    status: str
-    platforms: tuple[str, ...]
-    buildkit: str
-    """Its BuildKit's version; a distribution's own says `v0.0.0+unknown`."""
-    containerd_store: bool
-
-    @property
-    def can_export_oci(self) -> bool:
-        """The engine's own BuildKit exports OCI only with the containerd image store; the other drivers always do."""
-        return self.driver not in {"", "docker"} or self.containerd_store
-
-
-def parse_version(text: str) -> str:
-    """Find the version in `github.com/docker/buildx v0.13.1 <commit>`."""
-    found = re.search(r"buildx v?(\S+)", text)
-    return found.group(1) if found else ""
-
-
-def parse_builder(text: str) -> BuilderInfo:
-    """Read `docker buildx inspect`. The first node speaks for all of them."""
-    values: dict[str, str] = {}
-    for line in text.splitlines():
-        found = re.match(r"\s*([A-Za-z][A-Za-z ]*?):\s*(.*)$", line)
-        if found:
-            values.setdefault(found[1].lower(), found[2].strip())
-    return BuilderInfo(
-        name=values.get("name", ""),
-        driver=values.get("driver", ""),
-        status=values.get("status", ""),
-        platforms=tuple(
-            part.strip().rstrip("*") for part in values.get("platforms", "").split(",") if part.strip()
-        ),
-        buildkit=values.get("buildkit version", "") or values.get("buildkit", ""),
-        containerd_store="org.mobyproject.buildkit.worker.snapshotter:" in text,
-    )
 
 
 class Buildx:
@@ -192,6 +162,8 @@ class _Ending:
         self._failed: BuildEvent | None = None
 
     def note(self, line: str, event: BuildEvent | None) -> None:
+        if event and event.name.startswith((CACHE_IMPORT, CACHE_EXPORT)):
+            return
         self._last.append(line)
         if event is None:
             return

@@ -4,7 +4,8 @@ import shutil
 from dataclasses import dataclass
 
 from build.doors import process
-from build.doors.buildx import BuilderInfo, Buildx
+from build.doors.builders import BuilderInfo
+from build.doors.buildx import Buildx
 from build.doors.effects import EngineHandle, EngineInfo, Reporter
 from build.errors import IngotError, Unavailable
 from build.host import private
@@ -48,7 +49,7 @@ def ensure_engine(settings: Settings, reporter: Reporter) -> EngineHandle:
     if settings.engine == "host":
         message = f"the host's engine cannot be used: {host.lacks}"
         raise Unavailable(message, hint=host.mend)
-    if not host.present and (settings.docker_host or settings.builder):
+    if settings.builder or (settings.docker_host and not host.present):
         named = settings.builder or settings.docker_host
         message = f"{named} was asked for and cannot be used: {host.lacks}"
         raise Unavailable(message, hint=host.mend)

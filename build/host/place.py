@@ -68,7 +68,11 @@ def place_of(settings: Settings) -> Place:
 
 
 def handle_of(place: Place, settings: Settings) -> EngineHandle:
-    """Say how a child process reaches the engine. Builder state and plugins are its own, credentials the user's."""
+    """Say how a child process reaches the engine. Plugins are its own, credentials the user's.
+
+    Builder state is its own too, unless the user names a builder: then it is looked for where the user made it, and the
+    engine only runs what was built.
+    """
     path = ":".join((*(str(folder) for folder in place.programs), settings.path))
     docker_host = f"unix://{place.socket}"
     return EngineHandle(
@@ -80,9 +84,13 @@ def handle_of(place: Place, settings: Settings) -> EngineHandle:
             ("DOCKER_CONFIG", str(place.docker_config)),
             ("DOCKER_TLS_VERIFY", ""),
             ("DOCKER_CERT_PATH", ""),
-            ("BUILDX_CONFIG", str(place.docker_config / "buildx")),
-            ("BUILDX_BUILDER", "default"),
+            (
+                "BUILDX_CONFIG",
+                str((settings.docker_config if settings.builder else place.docker_config) / "buildx"),
+            ),
+            ("BUILDX_BUILDER", settings.builder or "default"),
             ("BUILDX_NO_DEFAULT_ATTESTATIONS", "1"),
             ("PATH", path),
         ),
+        builder=settings.builder,
     )

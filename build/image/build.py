@@ -11,10 +11,11 @@ from types import MappingProxyType
 
 from build.doors import store
 from build.doors.bakefile import BakeTarget, output_attribute
-from build.doors.buildx import narrated
+from build.doors.buildx import CACHE_EXPORT, BuildFailed, narrated
 from build.doors.checkout import CheckoutState
 from build.doors.effects import Builder, Reporter
 from build.doors.progress import BuildEvent
+from build.image.layercache import LayerCache
 from build.image.layout import BrokenLayout, Layout, open_layout
 from build.image.model import BuildRun, BuiltImage
 from build.plan.model import ImagePlan
@@ -22,6 +23,8 @@ from build.plan.model import ImagePlan
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
+_EXPORTS = ((CACHE_EXPORT, "layer cache"), ("exporting", "export"))
+"""Phases outside any stage, by how BuildKit begins to name them."""
 _OF_THE_IMAGE_BEFORE = (
     "image.json", "smoke.json", "help.json", "push.json", "verify.json", "sbom.cdx.json", "provenance.json",
 )  # fmt: skip
@@ -37,7 +40,7 @@ class Phases:
 
     def see(self, event: BuildEvent) -> None:
         """Take one event."""
-        phase = event.stage or ("export" if event.name.startswith("exporting") else "")
+        phase = event.stage or next((name for start, name in _EXPORTS if event.name.startswith(start)), "")
         if event.kind == "done" and phase:
             self.seconds[phase] = round(self.seconds.get(phase, 0.0) + event.seconds, 3)
         if found := _CCACHE.search(event.text):
@@ -67,6 +70,7 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
     engine: Mapping[str, str] = MappingProxyType({}),
     options: tuple[str, ...] = (),
     checkout: CheckoutState | None = None,
+    cache: LayerCache | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> BuiltImage:
     """Build a plan's image into `out`/image and return what it is.
@@ -74,7 +78,8 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
     `engine` says further versions for the record, `checkout` what this repository was when the build began.
 
     A kill at any moment leaves no `image` folder that is not whole: BuildKit writes beside it, then it is put in place.
-    Paths in the bake file are relative to `root`; `options` are further ones of bake.
+    Paths in the bake file are relative to `root`; `options` are further ones of bake. Without a `cache` no layer comes from
+    anywhere but the builder.
 
     Raises:
         BuildFailed: with the failing stage and the last lines of its log.
@@ -85,33 +90,75 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
     part = out / f".image.{os.getpid()}.part"
     for name in _OF_THE_IMAGE_BEFORE:
         (out / name).unlink(missing_ok=True)
-    phases = Phases()
     begun, started = time.monotonic(), clock()
-    whole = BakeTarget(name=plan.target, context="", output=str(part), compression=plan.compression)
-    with narrated(reporter) as narrate:
-
-        def see(event: BuildEvent) -> None:
-            phases.see(event)
-            narrate(event)
-
-        try:
-            builder.bake(
-                out / "docker-bake.json",
-                (plan.target,),
-                cwd=root,
-                log=out / "build.log",
-                on_event=see,
-                options=("--set", f"{plan.target}.output={output_attribute(whole)}", *options),
-            )
-        except BaseException:
-            store.discard(part)
-            raise
+    bake = _Bake(
+        plan=plan, out=out, part=part, root=root, builder=builder, reporter=reporter, options=options
+    )
+    try:
+        phases = bake.run(cache)
+    except BaseException:
+        store.discard(part)
+        raise
     phases.seconds["total"] = round(time.monotonic() - begun, 3)
     described = describe(plan, open_layout(part), phases, engine={"buildx": builder.version(), **engine})
-    built = replace(described, run=_run(checkout or CheckoutState(), started, clock()))
+    built = replace(
+        described,
+        run=_run(checkout or CheckoutState(), started, clock()),
+        layer_cache=cache.reference(plan) if cache and cache.read else "",
+    )
+    if phases.hits + phases.misses:
+        reporter.note(f"{plan.name}: compile cache, {phases.hits} hits, {phases.misses} misses")
     store.replace_dir(part, out / "image")
     store.write_artifact(out / "image.json", built)
     return built
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bake:
+    plan: ImagePlan
+    out: Path
+    part: Path
+    root: Path
+    builder: Builder
+    reporter: Reporter
+    options: tuple[str, ...]
+
+    def run(self, cache: LayerCache | None) -> Phases:
+        """Bake; where the layer cache turns out not to be whole, once more without reading it."""
+        try:
+            return self._once(cache)
+        except BuildFailed:
+            if cache is None or not cache.lost:
+                raise
+            self.reporter.warning(f"the layer cache is not whole, so all is built here: {cache.lost}")
+            store.discard(self.part)
+            return self._once(cache)
+
+    def _once(self, cache: LayerCache | None) -> Phases:
+        target, phases = self.plan.target, Phases()
+        whole = BakeTarget(name=target, context="", output=str(self.part), compression=self.plan.compression)
+        with narrated(self.reporter) as narrate:
+
+            def see(event: BuildEvent) -> None:
+                phases.see(event)
+                narrate(event)
+                if cache:
+                    cache.see(event)
+
+            self.builder.bake(
+                self.out / "docker-bake.json",
+                (target,),
+                cwd=self.root,
+                log=self.out / "build.log",
+                on_event=see,
+                options=(
+                    "--set",
+                    f"{target}.output={output_attribute(whole)}",
+                    *(cache.options(self.plan) if cache else ()),
+                    *self.options,
+                ),
+            )
+        return phases
 
 
 def _run(checkout: CheckoutState, started: datetime, finished: datetime) -> BuildRun:

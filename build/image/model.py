@@ -57,6 +57,8 @@ class BuiltImage:
     """`hits` and `misses` of the compile cache in this build; none of either when no stage had to compile."""
     engine: dict[str, str]
     """Versions of what built it."""
+    layer_cache: str = ""
+    """The registry's layer cache that the build read; empty where it read none."""
     run: BuildRun | None = None
     """None in image.json of earlier versions."""
 

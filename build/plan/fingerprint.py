@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from build.pin.model import Pin
 from build.plan.model import compression
-from build.recipe.model import Recipe
+from build.recipe.model import Compression, Recipe
 
 __all__ = ["FORMAT", "fingerprint", "inputs"]
 
@@ -22,7 +22,7 @@ def inputs(
     The toolchain counts by its lock, not by its digest: its Debian packages may move without a change of ours. Time, host,
     path, user, environment, the engine's version and smoke expectations are not here.
     """
-    source = pin.source
+    source, packing = pin.source, compression(recipe)
     wheels = {"wheels": [[wheel.file, wheel.sha256] for wheel in source.wheels]} if source.wheels else {}
     return {
         "format": FORMAT,
@@ -43,7 +43,7 @@ def inputs(
             [step.name, [[option.name, option.value] for option in step.cmake]] for step in recipe.steps
         ],
         "variant": variant,
-        **({} if compression(recipe) == "gzip" else {"compression": compression(recipe)}),
+        **({} if packing is Compression.GZIP else {"compression": str(packing)}),
     }
 
 

@@ -1,10 +1,9 @@
 """The plan: everything a build, a smoke test and a push need to know. Once it exists nobody reads the recipe again."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from build.pin.model import Pin
-from build.recipe.model import Recipe
+from build.recipe.model import Compression, Recipe
 from build.recipe.naming import directory_name
 
 __all__ = ["ImagePlan", "compression"]
@@ -34,7 +33,7 @@ class ImagePlan:
         return directory_name(self.recipe.name, self.variant)
 
     @property
-    def compression(self) -> Literal["gzip", "zstd"]:
+    def compression(self) -> Compression:
         """How its layers are compressed."""
         return compression(self.recipe)
 
@@ -44,9 +43,6 @@ class ImagePlan:
         return self.name.replace("+", "_")
 
 
-def compression(recipe: Recipe) -> Literal["gzip", "zstd"]:
-    """Say how an image's layers are compressed: gzip, which everybody reads, or zstd where layers have gigabytes.
-
-    zstd is read by docker since 23.0, by containerd since 1.5, by podman since 4.0.
-    """
-    return "gzip" if recipe.family.compiles else "zstd"
+def compression(recipe: Recipe) -> Compression:
+    """Say how an image's layers are compressed: as the recipe says, or else by its family."""
+    return recipe.image.compression or (Compression.GZIP if recipe.family.compiles else Compression.ZSTD)

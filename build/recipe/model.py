@@ -15,6 +15,7 @@ from build.recipe.sources import GitSource, PackagesSource, SdistSource, Source,
 
 __all__ = [
     "CMakeOption",
+    "Compression",
     "Driver",
     "Family",
     "GitSource",
@@ -52,6 +53,17 @@ class Family(StrEnum):
     def compiles(self) -> bool:
         """Whether a toolchain takes part."""
         return self is Family.LLAMA_CPP
+
+
+class Compression(StrEnum):
+    """How an image's layers are compressed.
+
+    Everybody reads gzip; zstd is smaller and faster to unpack, and is read by docker since 23.0, by containerd since 1.5, by
+    podman since 4.0.
+    """
+
+    GZIP = "gzip"
+    ZSTD = "zstd"
 
 
 class Driver(StrEnum):
@@ -94,6 +106,8 @@ class Image:
     """Name under the registry namespace, as in `beellama-cpp`."""
     tags: tuple[str, ...] = ()
     """Moving tags; `{version}` and `{commit7}` are filled in. A variant's get `-<variant>` appended."""
+    compression: Compression | None = None
+    """Of its layers: gzip | zstd. Without it gzip for what is compiled, zstd for wheels, whose layers have gigabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,8 @@ class Page:
     before: BuildTimes | None
     """The build before this one."""
     cache: Cache
+    layer_cache: str
+    """The registry's cache that layers were taken from; empty: none."""
     usage: Usage
     patches: tuple[LedgerRow, ...]
     patch_sets: tuple[SetRow, ...]
@@ -171,6 +173,7 @@ def make_page(artifacts: Artifacts) -> Page:
         biggest=biggest(seen.get("layout", nothing), layers),
         phases=phase_rows(now, before),
         before=before,
+        layer_cache=built.layer_cache,
         cache=Cache(hits=built.compile_cache.get("hits", 0), misses=built.compile_cache.get("misses", 0)),
         usage=usage(
             plan,

@@ -4,6 +4,7 @@ Reads every layer once; the rest is arithmetic on digests.
 """
 
 import heapq
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,12 +16,20 @@ from build.recipe.refs import Digest
 
 __all__ = ["Pull", "Shared", "SizedFile", "SizedLayer", "Sizes", "measure"]
 
-_PARTS: Final = (
-    ("COPY /collect/cuda/ ", "CUDA's libraries"),
-    ("COPY /collect/kernels/ ", "kernels"),
-    ("COPY /collect/server/ ", "server"),
+_PARTS: Final = tuple(
+    (re.compile(start), part)
+    for start, part in (
+        (r"COPY /collect/cuda/ ", "CUDA's libraries"),
+        (r"COPY /collect/kernels/ ", "kernels"),
+        (r"COPY /collect/server/ ", "server"),
+        (r"RUN /bin/sh -c python3 -m compileall .* -m venv ", "interpreter"),
+        (r"RUN /bin/sh -c sh /install-wheels\.sh cuda ", "CUDA's libraries and torch"),
+        (r"RUN /bin/sh -c sh /install-wheels\.sh dependencies ", "dependencies"),
+        (r"RUN /bin/sh -c sh /install-wheels\.sh application ", "application"),
+        (r"RUN /bin/sh -c PYTHONPATH=\S+ \S+ -B -m patching ", "patches"),
+    )
 )
-"""What the layers of the llama-cpp template hold, by the instructions that make them."""
+"""What the layers of the templates hold, by the instructions that make them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +141,7 @@ def _by_layer(entries: tuple[Entry, ...], count: int) -> list[list[Entry]]:
 
 def _parts(instructions: tuple[str, ...]) -> list[str]:
     """Name what each layer holds. What lies below the first layer of a template is its base."""
-    known = [next((part for start, part in _PARTS if what.startswith(start)), "") for what in instructions]
+    known = [next((part for start, part in _PARTS if start.match(what)), "") for what in instructions]
     first = next((number for number, part in enumerate(known) if part), 0)
     return ["base" if n < first else part or instructions[n] or "unnamed" for n, part in enumerate(known)]
 

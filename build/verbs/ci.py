@@ -8,7 +8,7 @@ from pathlib import Path
 from build.doors.console import Console
 from build.errors import BadRequest
 from build.settings import Settings
-from build.verbs.group import Verbs, selected
+from build.verbs.group import Verbs, selected, takes_builder
 
 __all__ = ["add"]
 
@@ -44,6 +44,7 @@ def add(verbs: Verbs) -> None:
         "carry the compile cache from the builder into INGOT_CACHE/ccache, or back",
         detail="For machines that are new for every run: restore before a build, keep after it.",
     )
+    takes_builder(ccache)
     ccache.add_argument("action", choices=("keep", "restore"))
 
 

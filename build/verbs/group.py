@@ -8,7 +8,7 @@ from build.doors.console import Console
 from build.errors import NothingSelected
 from build.settings import Settings
 
-__all__ = ["Handler", "Verbs", "finished", "positive", "selected"]
+__all__ = ["Handler", "Verbs", "finished", "positive", "selected", "takes_builder"]
 
 Handler = Callable[[argparse.Namespace, Settings, Console], object]
 
@@ -39,6 +39,13 @@ class Verbs:
         added.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
         added.add_argument("--variant", default="", help="this variant of the recipes, e.g. no-vmm")
         return added
+
+
+def takes_builder(verb: argparse.ArgumentParser) -> None:
+    """Let the verb's own words name the builder; they win over the settings."""
+    verb.add_argument(
+        "--builder", default="", metavar="NAME", help="buildx builder to build with (as INGOT_BUILDER)"
+    )
 
 
 def selected(arguments: argparse.Namespace, settings: Settings) -> tuple[Any, ...]:

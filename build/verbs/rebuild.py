@@ -11,7 +11,7 @@ from build.doors.console import Console
 from build.errors import BadRequest
 from build.settings import Settings
 from build.verbs.follow import TIMEOUT_S, bumper, watch_of
-from build.verbs.group import Verbs
+from build.verbs.group import Verbs, takes_builder
 
 if TYPE_CHECKING:
     from build.follow.bump import Wish
@@ -37,6 +37,7 @@ def add(verbs: Verbs) -> None:
         "tried again later, what is done is not done again: the branch ingot-state remembers.",
     )
     rebuild.add_argument("recipes", nargs="*", metavar="RECIPE", help="names or globs; none means all")
+    takes_builder(rebuild)
     rebuild.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     rebuild.add_argument(
         "--remote",

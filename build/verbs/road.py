@@ -7,7 +7,7 @@ from functools import partial
 from build.doors.console import Console
 from build.settings import Settings
 from build.several import each
-from build.verbs.group import Verbs, finished, positive, selected
+from build.verbs.group import Verbs, finished, positive, selected, takes_builder
 
 __all__ = ["add"]
 
@@ -31,12 +31,10 @@ def add(verbs: Verbs) -> None:
         "write Dockerfile and bake file below out/",
         detail="Needs nothing but the tree; digests are zeros until `resolve` has proven them.",
     )
-    verbs.add_for_recipes(
-        "resolve",
-        _resolve,
-        "prove the pin: source, patches, toolchain and base",
-    )
-    verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
+    prove = verbs.add_for_recipes("resolve", _resolve, "prove the pin: source, patches, toolchain and base")
+    takes_builder(prove)
+    plan = verbs.add_for_recipes("plan", partial(_station, station="plan"), "resolve, render and fingerprint")
+    takes_builder(plan)
     text = "make images and smoke-test them; does nothing for what is done already"
     for name, detail in (
         ("image", "The station by its own name; `build` is the same."),
@@ -46,6 +44,7 @@ def add(verbs: Verbs) -> None:
         ),
     ):
         one = verbs.add_for_recipes(name, _image, text, detail=f"{detail} {_SEVERAL}")
+        takes_builder(one)
         one.add_argument(
             "--force", action="store_true", help="build and smoke-test even when there is nothing to do"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from build.doors.console import Console
 from build.settings import Settings
 from build.several import each
-from build.verbs.group import Verbs, finished
+from build.verbs.group import Verbs, finished, takes_builder
 from build.verify.variations import VARIATIONS
 
 __all__ = ["add"]
@@ -37,6 +37,7 @@ def add(verbs: Verbs) -> None:
     again.add_argument("bundle", type=Path, metavar="BUNDLE", help="a bundle's folder")
     text = "folder for what is made; it must not be there yet"
     again.add_argument("--into", type=Path, required=True, metavar="DIR", help=text)
+    takes_builder(again)
     again.add_argument("--no-compile-cache", action="store_true", help="compile everything")
     again.add_argument("--no-layer-cache", action="store_true", help="run every step anew")
     text = "move the times of all files by so many seconds"

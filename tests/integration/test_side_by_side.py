@@ -39,6 +39,12 @@ def test_each_is_built_and_a_failure_stops_no_other(
     assert three.artifact("image")["digest"] == good.artifact("image")["digest"]
     for name in ("minifork", "minifork-b"):
         assert three.artifact("smoke", name)["outcome"] == "passed"
+    layers = {
+        name: [one["digest"] for one in three.artifact("image", name)["layers"]]
+        for name in ("minifork", "minifork-b")
+    }
+    assert layers["minifork"][:2] == layers["minifork-b"][:2], "base and CUDA's libraries are stored once"
+    assert layers["minifork"][2] != layers["minifork-b"][2]
     again = three.run("image", "minifork", "minifork-b", "--json")
     assert again.code == 0, again.err
     # In the order of the files.

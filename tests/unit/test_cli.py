@@ -91,6 +91,22 @@ def test_bad_recipes_are_all_shown_and_end_with_2(checkout: Path) -> None:
 
 
 @pytest.mark.processes
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [(("--builder", "farm"), "farm"), ((), "ours")],
+    ids=["the verb's own word wins", "else the setting"],
+)
+def test_a_builder_that_was_named_is_never_replaced(
+    checkout: Path, tmp_path: Path, words: tuple[str, ...], named: str
+) -> None:
+    argv, env = command(checkout, "from-bundle", "bundle", "--into", str(tmp_path / "into"), *words)
+    env |= {"PATH": str(tmp_path), "INGOT_BUILDER": "ours"}
+    done = subprocess.run(argv, cwd=checkout, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 4, done.stderr
+    assert f"{named} was asked for and cannot be used: there is no docker command" in done.stderr
+
+
+@pytest.mark.processes
 def test_an_unreachable_upstream_ends_with_4_and_leaves_nothing_half_done(checkout: Path) -> None:
     done = run(checkout, "resolve", "minifork", "--json")
     assert done.returncode == 4, done.stderr

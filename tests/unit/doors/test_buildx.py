@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.buildx import BuilderInfo, BuildFailed, Buildx, narrated, parse_builder, parse_version
+from build.doors.builders import BuilderInfo, parse_builder, parse_version
+from build.doors.buildx import BuildFailed, Buildx, narrated
 from build.doors.effects import EngineHandle
 from build.doors.progress import BuildEvent, ProgressReader
 from build.errors import Unavailable, Unreachable
@@ -40,6 +41,25 @@ Platforms: linux/amd64*, linux/arm64
 """
 
 
+SEVERAL = """\
+Name:   farm
+Driver: remote
+
+Nodes:
+Name:             arm
+Endpoint:         tcp://10.0.0.2:1234
+Status:           running
+BuildKit version: v0.12.0
+Platforms:        linux/arm64
+
+Name:             big
+Endpoint:         ssh://builder@10.0.0.3
+Status:           running
+BuildKit version: v0.13.2
+Platforms:        linux/amd64*, linux/386
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "expected", "exports"),
     [
@@ -49,6 +69,8 @@ Platforms: linux/amd64*, linux/arm64
                                platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=False), False),
         (CONTAINER, BuilderInfo(name="big", driver="docker-container", status="inactive", buildkit="",
                                 platforms=("linux/amd64", "linux/arm64"), containerd_store=False), True),
+        (SEVERAL, BuilderInfo(name="farm", driver="remote", status="running", buildkit="v0.13.2",
+                              platforms=("linux/amd64", "linux/386"), containerd_store=False), True),
         ("", BuilderInfo(name="", driver="", status="", buildkit="", platforms=(), containerd_store=False), False),
     ],
 )  # fmt: skip
@@ -161,7 +183,7 @@ def test_only_real_transfers_are_told() -> None:
 
 def fake_docker(folder: Path, script: str) -> EngineHandle:
     program = folder / "bin" / "docker"
-    program.parent.mkdir()
+    program.parent.mkdir(parents=True)
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
     path = f"{program.parent}:{os.environ['PATH']}"
@@ -240,6 +262,7 @@ def test_the_reason_is_the_first_line_that_says_what_is_wrong(line: str) -> None
     ("said", "hint"),
     [
         ("write: no space left on device", "free disk space, e.g. `docker builder prune`; "),
+        ("use `docker --context=two buildx` to switch", "a docker context is no builder: "),
         ("failed to copy: unsupported offset", "the engine holds on to an upload that was cut short: "),
     ],
 )
@@ -284,3 +307,27 @@ def test_the_finding_of_a_script_wins_over_the_tools_own_error() -> None:
     tail = ("CMake Error at CMakeLists.txt:3 (message):", "  cannot download", finding)
     error = BuildFailed(stage="configure", step="RUN perl", tail=tail, log=Path("build.log"))
     assert error.reason == f"the build failed in stage configure: {finding}"
+
+
+@pytest.mark.processes
+def test_what_a_layer_cache_says_is_not_why_a_build_failed(tmp_path: Path) -> None:
+    refused = "dial tcp 127.0.0.1:9: connect: connection refused"
+    script = f"""
+echo '#5 importing cache manifest from 127.0.0.1:9/a/layer-cache:one'
+echo '#5 ERROR: failed to configure registry cache importer: {refused}'
+echo '#6 [compile 1/1] RUN ninja'
+echo '#6 1.0 x.cu:1: error: no'
+echo '#6 ERROR: process "ninja" did not complete successfully: exit code: 1'
+exit 1
+"""
+    with pytest.raises(BuildFailed) as caught:
+        bake(fake_docker(tmp_path, script), tmp_path)
+    assert caught.value.stage == "compile"
+    early = f"""
+echo '#5 importing cache manifest from 127.0.0.1:9/a/layer-cache:one'
+echo '#5 ERROR: failed to configure registry cache importer: {refused}'
+echo 'ERROR: failed to find target one'
+exit 1
+"""
+    with pytest.raises(BuildFailed, match="failed to find target one"):
+        bake(fake_docker(tmp_path / "early", early), tmp_path)

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from build.doors.buildx import BuilderInfo
+from build.doors.builders import BuilderInfo
 from build.doors.effects import EngineHandle, EngineInfo
 from build.host.doctor import Finding, engine_findings, parse_meminfo
 from build.host.engine import HostEngine

@@ -45,6 +45,14 @@ def test_a_child_reaches_the_engine_and_nothing_of_the_users(settings: Settings)
     assert environment["DOCKER_CONFIG"].startswith(str(settings.cache))
 
 
+def test_a_builder_that_the_user_names_is_the_users(settings: Settings) -> None:
+    handle = handle_of(place_of(settings), replace(settings, builder="farm"))
+    environment = dict(handle.environment)
+    assert handle.builder == environment["BUILDX_BUILDER"] == "farm"
+    assert environment["BUILDX_CONFIG"] == str(settings.docker_config / "buildx")
+    assert environment["DOCKER_CONFIG"].startswith(str(settings.cache)), "credentials go as they always go"
+
+
 def test_the_daemon_touches_no_other_engine(settings: Settings) -> None:
     place = place_of(settings)
     bridge = Bridge(name=place.bridge, subnet=IPv4Network("10.64.1.0/24"), mtu=1400)

@@ -57,6 +57,18 @@ def test_builder_of_our_own_wins() -> None:
     assert from_env({"BUILDX_BUILDER": "b", "INGOT_BUILDER": "a"}, ROOT).builder == "a"
 
 
+def test_the_layer_cache_is_read_and_written_only_when_asked() -> None:
+    assert from_env({}, ROOT).layer_cache is None
+    read = from_env({"INGOT_LAYER_CACHE": "registry.example.org/me"}, ROOT)
+    assert (str(read.layer_cache), read.layer_cache_write) == ("registry.example.org/me", False)
+    env = {"INGOT_LAYER_CACHE": "registry.example.org/me", "INGOT_LAYER_CACHE_WRITE": "1"}
+    assert from_env(env, ROOT).layer_cache_write
+    with pytest.raises(BadRequest) as caught:
+        from_env({"INGOT_LAYER_CACHE_WRITE": "1"}, ROOT)
+    assert caught.value.message == "INGOT_LAYER_CACHE_WRITE is set, and INGOT_LAYER_CACHE is not"
+    assert caught.value.hint == "INGOT_LAYER_CACHE=registry.example.org/namespace says where"
+
+
 @pytest.mark.parametrize(
     ("env", "color"),
     [({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, None), ({"FORCE_COLOR": "1"}, True),
@@ -76,6 +88,8 @@ def test_ci() -> None:
     ("name", "value", "message", "hint"),
     [
         ("INGOT_ENGINE", "docker", "INGOT_ENGINE is 'docker'", "one of auto, host, private"),
+        ("INGOT_LAYER_CACHE", "https://x.org/me", "INGOT_LAYER_CACHE is 'https://x.org/me': a registry is named without a scheme",
+         "INGOT_LAYER_CACHE=x.org/me"),
         ("INGOT_BASE", "x", "INGOT_BASE is 'x'", "one of auto, registry, bootstrap"),
         ("INGOT_GIT_MIRROR", "https://x", "INGOT_GIT_MIRROR has 'https://x', which is not prefix=replacement",
          "INGOT_GIT_MIRROR='https://github.com/=/srv/git/'"),

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from build.pin.model import Pin
 from build.plan.fingerprint import FORMAT, fingerprint, inputs
 from build.plan.plan import Places, make_plan
-from build.recipe.model import CMakeOption, Driver, LinkFix, Recipe, SmokeEndpoint, SmokeModel, Watch
+from build.recipe.model import (
+    CMakeOption,
+    Compression,
+    Driver,
+    LinkFix,
+    Recipe,
+    SmokeEndpoint,
+    SmokeModel,
+    Watch,
+)
 from build.recipe.refs import Commit, Digest
 from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES, TOOLCHAIN
 
@@ -76,6 +85,7 @@ def test_any_single_input_changes_it(data: st.DataObject) -> None:
 SOURCE: Any = RECIPE.source
 CHANGED: dict[str, Callable[[], str]] = {
     "title": lambda: plan(replace(RECIPE, title="Other")),
+    "compression": lambda: plan(replace(RECIPE, image=replace(RECIPE.image, compression=Compression.ZSTD))),
     "commit": lambda: plan(pin=replace(PIN, source=replace(PIN.source, commit=Commit("f" * 40)))),
     "commit date": lambda: plan(
         pin=replace(PIN, source=replace(PIN.source, committed_at="2026-03-02T10:00:00Z"))

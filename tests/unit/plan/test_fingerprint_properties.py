@@ -124,6 +124,7 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
 
 ELSEWHERE = {
     "recipe.family": "its template's text is an input, and how layers are compressed",
+    "recipe.image.compression": "said or by the family it is one input: test_fingerprint.py, test_python.py",
     "recipe.variants": "merged before it is planned; the variant's name counts",
     "recipe.patches": "how many there are counts, and the proofs in the pin",
     "recipe.source.submodules": "what was fetched is in the pin",

@@ -7,7 +7,17 @@ import pytest
 from build.pin.model import Pin, PinnedWheel
 from build.plan.model import ImagePlan
 from build.plan.plan import Places, make_plan
-from build.recipe.model import Family, Image, PackagesSource, Recipe, Runtime, Smoke, Toolchain, VendorSource
+from build.recipe.model import (
+    Compression,
+    Family,
+    Image,
+    PackagesSource,
+    Recipe,
+    Runtime,
+    Smoke,
+    Toolchain,
+    VendorSource,
+)
 from build.recipe.sources import LeftOut
 from build.smoke.run import expectations_of
 from tests.unit.plan.plans import PIN, PLACES, RECIPE, TEMPLATES
@@ -84,6 +94,22 @@ def test_the_image_is_compressed_with_zstd_and_a_compiled_one_with_gzip() -> Non
         "compression=gzip"
         in files(make_plan(RECIPE, "", PIN, templates=TEMPLATES, places=PLACES))["docker-bake.json"]
     )
+
+
+def test_a_recipe_may_say_how_layers_are_compressed() -> None:
+    packed = replace(RECIPE, image=replace(RECIPE.image, compression=Compression.ZSTD))
+    plan = make_plan(packed, "", PIN, templates=TEMPLATES, places=PLACES)
+    assert "compression=zstd" in files(plan)["docker-bake.json"]
+    assert plan.compression is Compression.ZSTD
+    said = make_plan(
+        replace(RECIPE, image=replace(RECIPE.image, compression=Compression.GZIP)),
+        "",
+        PIN,
+        templates=TEMPLATES,
+        places=PLACES,
+    )
+    unsaid = make_plan(RECIPE, "", PIN, templates=TEMPLATES, places=PLACES)
+    assert said.fingerprint == unsaid.fingerprint != plan.fingerprint, "the default may be said"
 
 
 def test_a_vendor_s_image_is_named_in_the_file_by_its_digest() -> None:

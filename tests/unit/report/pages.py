@@ -183,6 +183,7 @@ BUILT = BuiltImage(
         "total": 461.25,
     },
     compile_cache={"hits": 361, "misses": 41},
+    layer_cache="registry.example.org/me/layer-cache:beellama",
     engine={"buildx": "0.13.1", "engine": "26.1.5", "buildkit": "v0.12.5"},
 )
 

@@ -1,6 +1,7 @@
 """Where the bytes are, on layouts of known bytes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,56 @@ def test_a_change_makes_users_pull_its_layer_and_those_above(tmp_path: Path) -> 
         Pull(changed=what, size=size + documents, layers=count, share=(size + documents) / whole)
         for what, size, count in expected
     )
+
+
+WHEELS = (
+    "ADD rootfs.tar / # buildkit",
+    "RUN /bin/sh -c python3 -m compileall -qq -f -j 0 /usr/lib/python3.11 &&     python3 -m venv --without-pip /opt/venv",
+    "RUN /bin/sh -c sh /install-wheels.sh cuda /installer /wheels # buildkit",
+    "RUN /bin/sh -c sh /install-wheels.sh dependencies /installer /wheels # buildkit",
+    "RUN /bin/sh -c sh /install-wheels.sh application /installer /wheels # buildkit",
+    "RUN /bin/sh -c PYTHONPATH=/tmp/run /opt/venv/bin/python -B -m patching /tmp/orders.json # buildkit",
+    "WORKDIR /app",
+)
+COMPILED = (
+    "ADD rootfs.tar /",
+    "COPY /collect/cuda/ /app/",
+    "COPY /collect/kernels/ /app/",
+    "COPY /collect/server/ /app/",
+)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "parts"),
+    [
+        (WHEELS, ["base", "interpreter", "CUDA's libraries and torch", "dependencies", "application", "patches", "WORKDIR /app"]),
+        (COMPILED, ["base", "CUDA's libraries", "kernels", "server"]),
+        (("ADD x", "", "RUN /bin/sh -c PYTHONPATH=/a python3 -B -m patching /o"), ["base", "base", "patches"]),
+        (("ADD x", "RUN echo sh /install-wheels.sh cuda ", ""), ["ADD x", "RUN echo sh /install-wheels.sh cuda ", "unnamed"]),
+    ],
+)  # fmt: skip
+def test_layers_are_named_by_what_the_templates_put_into_them(
+    tmp_path: Path, made_by: tuple[str, ...], parts: list[str]
+) -> None:
+    layout = open_layout(layout_of(tmp_path / "a", *({f"f{n}": b"x" * (n + 1)} for n in range(len(made_by)))))
+    layers = tuple(replace(one, what=what) for one, what in zip(layout.layers, made_by, strict=True))
+    assert [one.what for one in measure("a", replace(layout, layers=layers), {}).layers] == parts
+
+
+def test_the_names_are_those_of_the_templates() -> None:
+    """What a template is no longer written like would be named by its instruction in silence."""
+    lines = {
+        name: (Path(__file__).parents[3] / "dockerfiles" / f"{name}.Dockerfile.j2").read_text()
+        for name in ("python", "llama-cpp")
+    }
+    for words in (
+        "python3 -m compileall ",
+        "sh /install-wheels.sh {{ layer }} ",
+        "PYTHONPATH=/tmp/run {{ python }} -B -m patching ",
+    ):
+        assert words in lines["python"]
+    for words in ("/collect/cuda/ ", "/collect/kernels/ ", "/collect/server/ "):
+        assert f"COPY --from=collect {words}" in lines["llama-cpp"]
 
 
 def test_the_verb_reads_what_was_built(

@@ -1,0 +1,60 @@
+"""What buildx says of itself and of a builder. Pure: text in, values out."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["BuilderInfo", "parse_builder", "parse_version"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuilderInfo:
+    """What a buildx builder is."""
+
+    name: str
+    driver: str
+    status: str
+    platforms: tuple[str, ...]
+    buildkit: str
+    """Its BuildKit's version; a distribution's own says `v0.0.0+unknown`."""
+    containerd_store: bool
+
+    @property
+    def can_export_oci(self) -> bool:
+        """The engine's own BuildKit exports OCI only with the containerd image store; the other drivers always do."""
+        return self.driver not in {"", "docker"} or self.containerd_store
+
+
+def parse_version(text: str) -> str:
+    """Find the version in `github.com/docker/buildx v0.13.1 <commit>`."""
+    found = re.search(r"buildx v?(\S+)", text)
+    return found.group(1) if found else ""
+
+
+def parse_builder(text: str) -> BuilderInfo:
+    """Read `docker buildx inspect`. Of several nodes the first that builds for linux/amd64 speaks for all of them."""
+    head, _, rest = text.partition("\nNodes:\n")
+    nodes = [_fields(block) for block in re.split(r"^(?=Name:)", rest, flags=re.MULTILINE) if block.strip()]
+    node = next((one for one in nodes if "linux/amd64" in _platforms(one)), (nodes or [{}])[0])
+    builder = _fields(head)
+    return BuilderInfo(
+        name=builder.get("name", ""),
+        driver=builder.get("driver", ""),
+        status=node.get("status", ""),
+        platforms=_platforms(node),
+        buildkit=node.get("buildkit version", "") or node.get("buildkit", ""),
+        containerd_store="org.mobyproject.buildkit.worker.snapshotter:" in text,
+    )
+
+
+def _fields(text: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        found = re.match(r"\s*([A-Za-z][A-Za-z ]*?):\s*(.*)$", line)
+        if found:
+            values.setdefault(found[1].lower(), found[2].strip())
+    return values
+
+
+def _platforms(node: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(part.strip().rstrip("*") for part in node.get("platforms", "").split(",") if part.strip())
