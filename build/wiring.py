@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
 from build.errors import BadRequest
+from build.host.platforms import build_platform, emulation, refuse_emulation, this_machine
 from build.pin.custody import Custody, Shelf
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
@@ -45,10 +46,26 @@ class Wiring:
         return ensure_engine(self.settings, self.reporter)
 
     @cached_property
+    def compile_platform(self) -> str:
+        """What compile stages run on, once the engine has shown that they are not emulated there, or may be.
+
+        Raises:
+            BadRequest: they would be, and nobody asked for that.
+        """
+        wanted = build_platform(self.settings)
+        found = emulation(
+            wanted, this_machine(), engine=self.containers.info(), builder=self.buildx.inspect(),
+            local=self.engine.docker_host.startswith("unix://"),
+        )  # fmt: skip
+        if warning := refuse_emulation(found, allowed=self.settings.emulate):
+            self.reporter.warning(warning)
+        return wanted
+
+    @cached_property
     def buildx(self) -> "Buildx":
         from build.doors.buildx import Buildx
 
-        return Buildx(self.engine)
+        return Buildx(self.engine, build_platform=build_platform(self.settings))
 
     @cached_property
     def containers(self) -> "DockerEngine":
@@ -78,6 +95,8 @@ class Wiring:
             registry_has=self._registry_has,
             custody=self.custody,
             snapshot=self.settings.apt_snapshot,
+            platform=build_platform(self.settings),
+            before_compilers=lambda: self.compile_platform,
         )
 
     @cached_property

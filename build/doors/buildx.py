@@ -9,6 +9,7 @@ from pathlib import Path
 
 from build.doors import process
 from build.doors.effects import EngineHandle, Reporter, Step
+from build.doors.platforms import TARGET
 from build.doors.progress import BuildEvent, ProgressReader
 from build.errors import CommandFailed, Unavailable, Unreachable, WorkFailed
 
@@ -56,6 +57,13 @@ class BuilderInfo:
     buildkit: str
     """Its BuildKit's version; a distribution's own says `v0.0.0+unknown`."""
     containerd_store: bool
+    natives: tuple[str, ...] = ()
+    """What each node runs without emulation: BuildKit lists that first."""
+
+    @property
+    def native(self) -> str:
+        """What compile stages of an image run on without emulation; empty where no node is up."""
+        return TARGET if TARGET in self.natives else next(iter(self.natives), "")
 
     @property
     def can_export_oci(self) -> bool:
@@ -70,12 +78,13 @@ def parse_version(text: str) -> str:
 
 
 def parse_builder(text: str) -> BuilderInfo:
-    """Read `docker buildx inspect`. The first node speaks for all of them."""
+    """Read `docker buildx inspect`. The first node speaks for all of them, but for what they run."""
     values: dict[str, str] = {}
     for line in text.splitlines():
         found = re.match(r"\s*([A-Za-z][A-Za-z ]*?):\s*(.*)$", line)
         if found:
             values.setdefault(found[1].lower(), found[2].strip())
+    nodes = re.findall(r"^Platforms:\s*([a-z0-9]+/[a-z0-9]+)", text, re.MULTILINE)
     return BuilderInfo(
         name=values.get("name", ""),
         driver=values.get("driver", ""),
@@ -85,13 +94,14 @@ def parse_builder(text: str) -> BuilderInfo:
         ),
         buildkit=values.get("buildkit version", "") or values.get("buildkit", ""),
         containerd_store="org.mobyproject.buildkit.worker.snapshotter:" in text,
+        natives=tuple(nodes),
     )
 
 
 class Buildx:
     """`docker buildx` on one engine."""
 
-    def __init__(self, handle: EngineHandle) -> None:
+    def __init__(self, handle: EngineHandle, *, build_platform: str = "") -> None:
         self._environment = {
             **dict(handle.environment),
             # The file and the paths it names are our own; newer buildx would ask at the terminal.
@@ -99,6 +109,8 @@ class Buildx:
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         }
         self._builder = handle.builder
+        # Where a stage of `FROM --platform=$BUILDPLATFORM` runs; without it BuildKit takes its own.
+        self._runs_on = ("--set", f"*.args.BUILDPLATFORM={build_platform}") if build_platform else ()
 
     def version(self) -> str:
         """Say buildx's version.
@@ -154,6 +166,7 @@ class Buildx:
             str(file),
             "--progress",
             "plain",
+            *self._runs_on,
             *options,
             *targets,
         )

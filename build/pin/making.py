@@ -7,6 +7,7 @@ from pathlib import Path
 from build.doors import store
 from build.doors.bakefile import BakeTarget, bake_json, layout_digest
 from build.doors.effects import Builder, Reporter
+from build.doors.platforms import TARGET, architecture, machine
 from build.doors.templates import render
 from build.host.debian import Archive, ensure_installed, read_archive
 from build.pin import debian
@@ -14,13 +15,16 @@ from build.pin.custody import Custody
 from build.pin.locks import CudaLock, DebianLock
 from build.pin.model import PinnedImage
 from build.pin.stub import stub_source
-from build.pin.wheels import cuda_header, fetch_wheels
+from build.pin.wheels import cuda_header, fetch_wheels, package_name
 
 __all__ = ["DRIVER_STUB", "Maker"]
 
 DRIVER_STUB = "driver-stub/libcuda.so.1"
 """The stub beside a toolchain's layout."""
 
+
+_PROGRAMS = frozenset({"nvidia-cuda-nvcc", "nvidia-nvvm"})
+"""Wheels whose programs run while compiling. The headers that they also have are the same for every architecture."""
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 _NO_CA = ("Acquire::https::Verify-Peer=false", "Acquire::https::Verify-Host=false")
@@ -38,7 +42,7 @@ class Maker:
     snapshot: str
     """Address of the Debian snapshot that packages come from; empty: the machine's own archive, or the base's."""
 
-    def debian(
+    def debian(  # noqa: PLR0913  (what the image is)
         self,
         work: Path,
         lock: DebianLock,
@@ -47,6 +51,7 @@ class Maker:
         origin: str,
         key: str,
         compression: str,
+        platform: str = TARGET,
     ) -> PinnedImage:
         """Make a Debian image with these packages below `work`."""
         reference = f"{lock.image}@{lock.digest}"
@@ -59,27 +64,28 @@ class Maker:
             if self.snapshot:
                 archive = replace(archive, uri=self.snapshot)
             tar = work / "context" / "rootfs.tar"
-            debian.bootstrap(archive, lock.suite, packages, tar, snapshot=bool(self.snapshot))
+            debian.bootstrap(
+                archive,
+                lock.suite,
+                packages,
+                tar,
+                snapshot=bool(self.snapshot),
+                architecture=architecture(platform),
+            )
         (work / "context").mkdir(exist_ok=True)
         store.write_text(work / "Dockerfile", self.debian_file(origin, lock, packages))
-        context = str(work / "context")
         layout = BakeTarget(
             name="debian",
-            context=context,
+            context=str(work / "context"),
             dockerfile="../Dockerfile",
             stage="debian",
             contexts=contexts,
             output=str(work / "layout"),
             compression=compression,
+            platform=platform,
         )
-        status = BakeTarget(
-            name="dpkg-status",
-            context=context,
-            dockerfile="../Dockerfile",
-            stage="dpkg-status",
-            contexts=contexts,
-            output=str(work / "dpkg"),
-            kind="local",
+        status = replace(
+            layout, name="dpkg-status", stage="dpkg-status", output=str(work / "dpkg"), kind="local"
         )
         self._bake(work, layout, status)
         store.discard(work / "context")
@@ -91,44 +97,46 @@ class Maker:
             )
             + (f", packages of {self.snapshot}" if self.snapshot else ""),
             packages=debian.installed((work / "dpkg" / "status").read_text(encoding="utf-8")),
+            platform=platform,
         )
 
     def toolchain(
         self, work: Path, cuda: CudaLock, *, key: str, root: PinnedImage, layout: Path
     ) -> PinnedImage:
         """Make a CUDA version's toolchain below `work`, from the Debian image in `layout`."""
-        dockerfile, unpack = self.toolchain_files(cuda)
-        wheels = fetch_wheels(cuda, "x86_64", self.cache, self.reporter, custody=self.custody)
+        dockerfile, unpack = self.toolchain_files(cuda, cross=root.platform != TARGET)
+        wheels = self._wheels(work, cuda, root.platform)
         store.write_text(work / "Dockerfile", dockerfile)
         store.write_text(work / "context" / "unpack-cuda.sh", unpack)
         store.write_text(work / "context" / "driver-stub.c", stub_source(cuda_header(wheels)))
+        if root.platform != TARGET:
+            for name, text in self.cross_files().items():
+                store.write_text(work / "context" / name, text)
         contexts = (
             ("debian", f"oci-layout://{layout}@{root.digest}"),
             ("wheels", str(wheels)),
         )
-        context = str(work / "context")
         image = BakeTarget(
             name="toolchain",
-            context=context,
+            context=str(work / "context"),
             dockerfile="../Dockerfile",
             stage="toolchain",
             contexts=contexts,
             output=str(work / "layout"),
             compression="zstd",
+            platform=root.platform,
         )
-        stub = BakeTarget(
+        stub = replace(
+            image,
             name="driver-stub",
-            context=context,
-            dockerfile="../Dockerfile",
             stage="driver-stub",
-            contexts=contexts,
             output=str((work / DRIVER_STUB).parent),
             kind="local",
         )
         self._bake(work, image, stub)
-        return PinnedImage(
-            lock=key, digest=layout_digest(work / "layout"), origin=root.origin, packages=root.packages
-        )
+        if root.platform != TARGET:
+            store.discard(wheels)
+        return replace(root, lock=key, digest=layout_digest(work / "layout"))
 
     def debian_file(self, origin: str, lock: DebianLock, packages: tuple[str, ...]) -> str:
         """Render the Dockerfile of a Debian image."""
@@ -142,13 +150,35 @@ class Maker:
             options = " ".join(f"-o {one}" for one in (*debian.SNAPSHOT_OPTIONS, *_NO_CA))
         return render(
             self.templates, "debian.Dockerfile.j2", origin=origin, packages=packages, sources=lines, check=check,
-            options=options,
+            options=options, foreign=debian.foreign(packages),
         )  # fmt: skip
 
-    def toolchain_files(self, cuda: CudaLock) -> tuple[str, str]:
-        """Render the toolchain's Dockerfile; return it with the script that it runs."""
-        dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version)
+    def toolchain_files(self, cuda: CudaLock, *, cross: bool = False) -> tuple[str, str]:
+        """Render the toolchain's Dockerfile; return it with the script that it runs.
+
+        `cross`: for a toolchain that runs on another architecture than it compiles for.
+        """
+        dockerfile = render(self.templates, "toolchain.Dockerfile.j2", cuda=cuda.version, cross=cross)
         return dockerfile, (self.templates / "scripts" / "unpack-cuda.sh").read_text(encoding="utf-8")
+
+    def cross_files(self) -> dict[str, str]:
+        """Return what a toolchain that runs on another architecture is also made from."""
+        files = (self.templates / "scripts" / "cross.sh", self.templates / "cross.cmake")
+        return {path.name: path.read_text(encoding="utf-8") for path in files}
+
+    def _wheels(self, work: Path, cuda: CudaLock, platform: str) -> Path:
+        """Return a folder with the wheels of a toolchain: its programs run on `platform`, the rest is for the target."""
+        wheels = fetch_wheels(cuda, machine(TARGET), self.cache, self.reporter, custody=self.custody)
+        if platform == TARGET:
+            return wheels
+        native = fetch_wheels(cuda, machine(platform), self.cache, self.reporter, custody=self.custody)
+        both = work / "wheels"
+        both.mkdir()
+        for folder, programs in ((wheels, False), (native, True)):
+            for wheel in folder.iterdir():
+                if (package_name(wheel) in _PROGRAMS) is programs:
+                    (both / wheel.name).hardlink_to(wheel)
+        return both
 
     def _bake(self, work: Path, *targets: BakeTarget) -> None:
         store.write_text(work / "docker-bake.json", bake_json(*targets))
