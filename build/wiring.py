@@ -65,7 +65,7 @@ class Wiring:
     def buildx(self) -> "Buildx":
         from build.doors.buildx import Buildx
 
-        return Buildx(self.engine, build_platform=build_platform(self.settings))
+        return Buildx(self.engine)
 
     @cached_property
     def containers(self) -> "DockerEngine":

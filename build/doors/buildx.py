@@ -101,7 +101,7 @@ def parse_builder(text: str) -> BuilderInfo:
 class Buildx:
     """`docker buildx` on one engine."""
 
-    def __init__(self, handle: EngineHandle, *, build_platform: str = "") -> None:
+    def __init__(self, handle: EngineHandle) -> None:
         self._environment = {
             **dict(handle.environment),
             # The file and the paths it names are our own; newer buildx would ask at the terminal.
@@ -109,8 +109,6 @@ class Buildx:
             "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
         }
         self._builder = handle.builder
-        # Where a stage of `FROM --platform=$BUILDPLATFORM` runs; without it BuildKit takes its own.
-        self._runs_on = ("--set", f"*.args.BUILDPLATFORM={build_platform}") if build_platform else ()
 
     def version(self) -> str:
         """Say buildx's version.
@@ -166,7 +164,6 @@ class Buildx:
             str(file),
             "--progress",
             "plain",
-            *self._runs_on,
             *options,
             *targets,
         )

@@ -85,6 +85,9 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
     part = out / f".image.{os.getpid()}.part"
     for name in _OF_THE_IMAGE_BEFORE:
         (out / name).unlink(missing_ok=True)
+    compilers = plan.pin.toolchain
+    # BuildKit would take its own, which is another where one asks for an emulated build.
+    runs_on = ("--set", f"{plan.target}.args.BUILDPLATFORM={compilers.platform}") if compilers else ()
     phases = Phases()
     begun, started = time.monotonic(), clock()
     whole = BakeTarget(name=plan.target, context="", output=str(part), compression=plan.compression)
@@ -101,7 +104,7 @@ def build_image(  # noqa: PLR0913  (what a build is, and what only the caller kn
                 cwd=root,
                 log=out / "build.log",
                 on_event=see,
-                options=("--set", f"{plan.target}.output={output_attribute(whole)}", *options),
+                options=("--set", f"{plan.target}.output={output_attribute(whole)}", *runs_on, *options),
             )
         except BaseException:
             store.discard(part)

@@ -192,19 +192,6 @@ def test_bake_calls_buildx_and_keeps_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.processes
-def test_bake_is_told_where_compile_stages_run(tmp_path: Path) -> None:
-    handle = fake_docker(tmp_path, 'echo "$@"')
-    Buildx(handle, build_platform="linux/arm64").bake(
-        tmp_path / "docker-bake.json",
-        ("one",),
-        cwd=tmp_path,
-        log=tmp_path / "build.log",
-        on_event=lambda _: None,
-    )
-    assert "--set *.args.BUILDPLATFORM=linux/arm64 one" in (tmp_path / "build.log").read_text()
-
-
-@pytest.mark.processes
 def test_a_failed_build_names_stage_lines_and_log(tmp_path: Path) -> None:
     script = """
 echo '#6 [probe 2/2] RUN p'; echo '#6 0.1 other'

@@ -59,6 +59,25 @@ def test_a_build_leaves_the_image_and_what_it_is(out: Path) -> None:
     assert find_built(plan_of(), out) == built
 
 
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
+def test_compile_stages_run_where_the_toolchain_does_whatever_buildkit_runs_on(
+    out: Path, platform: str
+) -> None:
+    plan = plan_of()
+    assert plan.pin.toolchain
+    pin = replace(plan.pin, toolchain=replace(plan.pin.toolchain, platform=platform))
+    builder = FakeBuilder(image(NEW))
+    for one in (pin, replace(pin, toolchain=None)):
+        write_rendered(plan, out)
+        build_image(
+            replace(plan, pin=one), out, root=out.parents[1], builder=builder, reporter=RecordingReporter()
+        )
+    asked = [option for option in builder.options if "BUILDPLATFORM" in option]
+    assert asked == [f"mini.args.BUILDPLATFORM={platform}"], (
+        "once: without compilers BuildKit is told nothing"
+    )
+
+
 def test_the_artifacts_of_the_image_before_are_gone_and_its_times_are_not(out: Path) -> None:
     build(out, image(OLD))
     for name in ("smoke.json", "help.json", "push.json", "times.jsonl"):
