@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
+from build.doors.platforms import Platform
 from build.errors import BadRequest
 from build.host.platforms import build_platform, emulation, refuse_emulation, this_machine
 from build.pin.custody import Custody, Shelf
@@ -46,7 +47,7 @@ class Wiring:
         return ensure_engine(self.settings, self.reporter)
 
     @cached_property
-    def compile_platform(self) -> str:
+    def compile_platform(self) -> Platform:
         """What compile stages run on, once the engine has shown that they are not emulated there, or may be.
 
         Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from build.doors.buildx import BuilderInfo
 from build.doors.effects import EngineInfo
-from build.doors.platforms import TARGET, machine, platform_of
+from build.doors.platforms import TARGET, Platform, machine, platform_of
 from build.errors import BadRequest
 from build.settings import Settings
 
@@ -38,7 +38,7 @@ class Machine:
 class Emulation:
     """Compile stages that would not run on their own architecture."""
 
-    wanted: str
+    wanted: Platform
     """The platform that they are for."""
     native: str
     """The platform that they would run on; empty where it is not known."""
@@ -58,7 +58,7 @@ class Emulation:
         return f"INGOT_BUILD_PLATFORM={self.native} compiles natively, to the same bytes"
 
 
-def build_platform(settings: Settings) -> str:
+def build_platform(settings: Settings) -> Platform:
     """Return the platform that compile stages run on: what the settings say, else this machine's own.
 
     Raises:
@@ -84,7 +84,7 @@ def this_machine() -> Machine:
 
 
 def emulation(
-    wanted: str,
+    wanted: Platform,
     here: Machine,
     *,
     engine: EngineInfo | None = None,
@@ -97,11 +97,11 @@ def emulation(
     """
     if local and (by := _machine_below(here)):
         return Emulation(wanted=wanted, native="", by=by)
-    native = platform_of(engine.architecture if engine else here.machine)
+    native: str | None = platform_of(engine.architecture if engine else here.machine)
     # One node of these is on the engine's kernel, which decides: such a BuildKit may be emulated itself.
     if builder and not (builder.driver in {"docker", "docker-container"} and len(builder.natives) <= 1):
         native = builder.native
-    if native in {"", wanted}:
+    if not native or native == wanted:
         return None
     return Emulation(wanted=wanted, native=native, by=_interpreter(wanted, here, local=local))
 
@@ -131,7 +131,7 @@ def _machine_below(here: Machine) -> str:
     return ""
 
 
-def _interpreter(wanted: str, here: Machine, *, local: bool) -> str:
+def _interpreter(wanted: Platform, here: Machine, *, local: bool) -> str:
     if local and "rosetta" in here.interpreters and wanted == TARGET:
         return _ROSETTA
     if (local and f"qemu-{machine(wanted)}" in here.interpreters) or wanted != TARGET:

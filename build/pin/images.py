@@ -7,7 +7,7 @@ from pathlib import Path
 from build.doors import store
 from build.doors.bakefile import layout_digest
 from build.doors.effects import Builder, Reporter
-from build.doors.platforms import TARGET, architecture
+from build.doors.platforms import TARGET, Platform, architecture
 from build.errors import Unreachable, WorkFailed
 from build.host.debian import Archive
 from build.pin import debian
@@ -42,7 +42,7 @@ class ImageStore:
     custody: Custody | None = None
     snapshot: str = ""
     """Address of a Debian snapshot; it decides packages, so it is part of every lock here."""
-    platform: str = TARGET
+    platform: Platform = TARGET
     """What toolchains run on."""
     before_compilers: Callable[[], object] = lambda: None
     """Raises where a toolchain should not be made: its programs would be emulated."""
@@ -124,7 +124,7 @@ class ImageStore:
         return store.sha256_text(store.canonical_json(inputs))
 
     def debian_locks(
-        self, lock: DebianLock, packages: tuple[str, ...], platform: str = TARGET
+        self, lock: DebianLock, packages: tuple[str, ...], platform: Platform = TARGET
     ) -> dict[str, str]:
         """Hash what a Debian image is made from, for each origin; needs nothing but the tree."""
         wanted = tuple(sorted(packages))
@@ -176,7 +176,7 @@ class ImageStore:
         *,
         mode: str,
         compression: str,
-        platform: str = TARGET,
+        platform: Platform = TARGET,
     ) -> PinnedImage:
         wanted = tuple(sorted(packages))
         allowed = {

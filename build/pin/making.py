@@ -7,7 +7,7 @@ from pathlib import Path
 from build.doors import store
 from build.doors.bakefile import BakeTarget, bake_json, layout_digest
 from build.doors.effects import Builder, Reporter
-from build.doors.platforms import TARGET, architecture, machine
+from build.doors.platforms import TARGET, Platform, architecture, machine
 from build.doors.templates import render
 from build.host.debian import Archive, ensure_installed, read_archive
 from build.pin import debian
@@ -51,7 +51,7 @@ class Maker:
         origin: str,
         key: str,
         compression: str,
-        platform: str = TARGET,
+        platform: Platform = TARGET,
     ) -> PinnedImage:
         """Make a Debian image with these packages below `work`."""
         reference = f"{lock.image}@{lock.digest}"
@@ -166,7 +166,7 @@ class Maker:
         files = (self.templates / "scripts" / "cross.sh", self.templates / "cross.cmake")
         return {path.name: path.read_text(encoding="utf-8") for path in files}
 
-    def _wheels(self, work: Path, cuda: CudaLock, platform: str) -> Path:
+    def _wheels(self, work: Path, cuda: CudaLock, platform: Platform) -> Path:
         """Return a folder with the wheels of a toolchain: its programs run on `platform`, the rest is for the target."""
         wheels = fetch_wheels(cuda, machine(TARGET), self.cache, self.reporter, custody=self.custody)
         if platform == TARGET:

@@ -7,6 +7,7 @@ import pytest
 
 from build.doors.buildx import BuilderInfo
 from build.doors.effects import EngineHandle, EngineInfo
+from build.doors.platforms import Platform
 from build.errors import BadRequest
 from build.host.doctor import emulation_finding
 from build.host.engine import HostEngine
@@ -15,7 +16,8 @@ from build.settings import from_env
 from build.wiring import Wiring
 from tests.fakes import RecordingReporter
 
-AMD64, ARM64 = "linux/amd64", "linux/arm64"
+AMD64: Platform = "linux/amd64"
+ARM64: Platform = "linux/arm64"
 INTEL = "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel name\t: AMD EPYC\n"
 ARM = "processor\t: 0\nBogoMIPS\t: 48.00\nCPU implementer\t: 0x61\n"
 ROSETTA = "processor\t: 0\nvendor_id\t: VirtualApple\nmodel name\t: VirtualApple @ 2.50GHz\n"
@@ -36,7 +38,7 @@ HANDLE = EngineHandle(kind="host", name="host", docker_host="unix:///x", environ
     [(AMD64, SERVER, ENGINE), (ARM64, LAPTOP, ON_ARM), (ARM64, MAC, ON_ARM), (AMD64, MAC, ENGINE)],
 )
 def test_where_the_engine_is_of_the_wanted_platform_nothing_is_emulated(
-    wanted: str, here: Machine, engine: EngineInfo
+    wanted: Platform, here: Machine, engine: EngineInfo
 ) -> None:
     assert emulation(wanted, here, engine=engine, local=here is not MAC) is None
 
@@ -52,7 +54,7 @@ def test_where_the_engine_is_of_the_wanted_platform_nothing_is_emulated(
     ],
 )
 def test_stages_of_another_platform_than_the_engines_are_emulated(
-    wanted: str, here: Machine, engine: EngineInfo, by: str
+    wanted: Platform, here: Machine, engine: EngineInfo, by: str
 ) -> None:
     found = emulation(wanted, here, engine=engine, local=here is not MAC)
     assert found is not None
@@ -78,7 +80,7 @@ def test_a_machine_that_is_emulated_as_a_whole_is_told_by_its_processor(here: Ma
     assert emulation(wanted, here, engine=replace(ENGINE, architecture=here.machine), local=False) is None
 
 
-def build_platform_of(here: Machine) -> str:
+def build_platform_of(here: Machine) -> Platform:
     return AMD64 if here.machine == "x86_64" else ARM64
 
 

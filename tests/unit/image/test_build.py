@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from build.doors import store
+from build.doors.platforms import Platform
 from build.doors.progress import BuildEvent, EventKind
 from build.errors import WorkFailed
 from build.image.build import Phases, build_image, find_built, write_rendered
@@ -61,7 +62,7 @@ def test_a_build_leaves_the_image_and_what_it_is(out: Path) -> None:
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
 def test_compile_stages_run_where_the_toolchain_does_whatever_buildkit_runs_on(
-    out: Path, platform: str
+    out: Path, platform: Platform
 ) -> None:
     plan = plan_of()
     assert plan.pin.toolchain
