@@ -185,6 +185,7 @@ class Road(Onward):
             return built
         if built is None:
             # Where nothing is to be built nothing of it is read: a run without work does not pay for this.
+            ran_on = {"build platform": self.compile_platform} if plan.pin.toolchain else {}
             self.resolver.prove(effective(recipe, variant), plan.pin)
             discard_report(out)
             built = build_image(
@@ -195,7 +196,11 @@ class Road(Onward):
                 reporter=self.reporter,
                 checkout=checkout_state(self.settings.root),
                 cache=self.layer_cache,
-                engine={"engine": self.containers.info().version, "buildkit": self.buildx.inspect().buildkit},
+                engine={
+                    "engine": self.containers.info().version,
+                    "buildkit": self.buildx.inspect().buildkit,
+                    **ran_on,
+                },
             )
         self._smoke(plan, built, out)
         return built

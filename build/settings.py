@@ -8,109 +8,31 @@ from typing import Literal, cast, get_args
 
 from build.errors import BadRequest
 from build.namespaces import Namespace, namespace
+from build.variables import GITHUB_API
 
 __all__ = [
-    "SETTINGS",
     "AttestChoice",
     "BaseChoice",
     "EngineChoice",
     "GitHub",
     "Mirror",
     "Namespace",
-    "Setting",
+    "PlatformChoice",
     "Settings",
     "custody_place",
     "from_env",
 ]
 
 EngineChoice = Literal["auto", "host", "private"]
+PlatformChoice = Literal["auto", "linux/amd64", "linux/arm64"]
 BaseChoice = Literal["auto", "registry", "bootstrap"]
 AttestChoice = Literal["no", "yes", "custody"]
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
-_GITHUB_API = "https://api.github.com"
 _SNAPSHOT = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9.+-]+)+")
 """Of characters that apt keeps as they are in the names of its indexes."""
 _OWNER_NAME = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+")
 _RESERVED = "packages"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One line of the settings table in the README."""
-
-    name: str
-    default: str
-    meaning: str
-
-
-SETTINGS: tuple[Setting, ...] = tuple(
-    Setting(name=name, default=default, meaning=meaning)
-    for name, default, meaning in (
-        ("INGOT_OUT", "out", "folder of the artifacts; relative to the repository"),
-        (
-            "INGOT_CACHE",
-            ".cache/ingot",
-            "folder of mirrors, wheels and the private engine; relative to the repository",
-        ),
-        ("INGOT_REGISTRY", "", "where images are pushed, host/namespace"),
-        (
-            "INGOT_ATTEST",
-            "no",
-            "what `push` attaches: no; yes: bill of materials, provenance; custody: also all it is built from",
-        ),
-        (
-            "INGOT_GIT_MIRROR",
-            "",
-            "prefix=replacement pairs, parted by blanks or commas, for source repositories",
-        ),
-        (
-            "INGOT_ENGINE",
-            "auto",
-            "auto: the host's engine if it can export OCI, else a private one; host; private",
-        ),
-        ("INGOT_ENGINE_NAME", "main", "which private engine; each name has its own socket, network and data"),
-        ("INGOT_BUILDER", "", "buildx builder to build with; BUILDX_BUILDER is honoured where it is not set"),
-        (
-            "INGOT_LAYER_CACHE",
-            "",
-            "where builds look for layers that another machine made, host/namespace; trusted as the builder is",
-        ),
-        (
-            "INGOT_LAYER_CACHE_WRITE",
-            "",
-            "any value but 0: builds also leave there what they made, every stage of it",
-        ),
-        (
-            "INGOT_BASE",
-            "auto",
-            "auto: the base from its registry, bootstrapped if unreachable; registry; bootstrap",
-        ),
-        (
-            "INGOT_APT_SNAPSHOT",
-            "",
-            "address of a Debian snapshot, .../debian/<time>: toolchain and base take their packages from there alone",
-        ),
-        (
-            "INGOT_CUSTODY",
-            "",
-            "where copies of what builds start from are kept: host/namespace, or a folder (/..., ./..., ~/...)",
-        ),
-        (
-            "INGOT_CUSTODY_FIRST",
-            "",
-            "any value but 0: take the copies and ask their origins only without one",
-        ),
-        ("DOCKER_HOST", "", "the host's engine, as the docker command understands it"),
-        ("DOCKER_CONFIG", "~/.docker", "docker's configuration, with the credentials for push"),
-        ("GITHUB_TOKEN", "", "lets a run open pull requests; a workflow hands it over"),
-        ("GITHUB_REPOSITORY", "", "owner/name where they are opened; GitHub Actions sets it"),
-        ("GITHUB_API_URL", _GITHUB_API, "GitHub's API; GitHub Actions sets it"),
-        ("NO_COLOR", "", "any value: no colours"),
-        ("FORCE_COLOR", "", "any value: colours without a terminal too"),
-    )
-)
-"""Every variable that a user may set, in the order of the README."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +47,7 @@ class Mirror:
 class GitHub:
     """The repository that changes are offered to."""
 
-    api: str = _GITHUB_API
+    api: str = GITHUB_API
     repository: str = ""
     """`owner/name`."""
     token: str = field(default="", repr=False)
@@ -152,6 +74,9 @@ class Settings:
     layer_cache_write: bool = False
     engine: EngineChoice = "auto"
     engine_name: str = "main"
+    build_platform: PlatformChoice = "auto"
+    emulate: bool = False
+    """Compile even where the compiler would be emulated."""
     base: BaseChoice = "auto"
     apt_snapshot: str = ""
     """Address of a Debian snapshot, without a slash at its end."""
@@ -195,6 +120,8 @@ def from_env(env: Mapping[str, str], root: Path) -> Settings:
         layer_cache_write=_flag(env, "INGOT_LAYER_CACHE_WRITE"),
         engine=cast("EngineChoice", _one_of("INGOT_ENGINE", env, get_args(EngineChoice))),
         engine_name=_engine_name(env.get("INGOT_ENGINE_NAME") or "main"),
+        build_platform=cast("PlatformChoice", _one_of("INGOT_BUILD_PLATFORM", env, get_args(PlatformChoice))),
+        emulate=_flag(env, "INGOT_EMULATE"),
         apt_snapshot=_snapshot(env.get("INGOT_APT_SNAPSHOT", "").strip().rstrip("/")),
         custody=custody_place(env.get("INGOT_CUSTODY", "").strip(), root=root, home=home),
         custody_first=_flag(env, "INGOT_CUSTODY_FIRST"),
@@ -225,7 +152,7 @@ def _github(env: Mapping[str, str]) -> GitHub:
     if repository and not _OWNER_NAME.fullmatch(repository):
         message = f"GITHUB_REPOSITORY is '{repository}'"
         raise BadRequest(message, hint="owner/name, as in GITHUB_REPOSITORY=your-name/ingot")
-    api = env.get("GITHUB_API_URL") or _GITHUB_API
+    api = env.get("GITHUB_API_URL") or GITHUB_API
     return GitHub(api=api, repository=repository, token=env.get("GITHUB_TOKEN", "").strip())
 
 

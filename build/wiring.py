@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from build.doors import store
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
+from build.doors.platforms import Platform
 from build.errors import BadRequest
+from build.host.platforms import build_platform, emulation, refuse_emulation, this_machine
 from build.pin.custody import Custody, Shelf
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
@@ -55,6 +57,22 @@ class Wiring:
         return ensure_engine(self.settings, self.reporter)
 
     @cached_property
+    def compile_platform(self) -> Platform:
+        """What compile stages run on, once the engine has shown that they are not emulated there, or may be.
+
+        Raises:
+            BadRequest: they would be, and nobody asked for that.
+        """
+        wanted = build_platform(self.settings)
+        found = emulation(
+            wanted, this_machine(), engine=self.containers.info(), builder=self.buildx.inspect(),
+            local=self.engine.docker_host.startswith("unix://"),
+        )  # fmt: skip
+        if warning := refuse_emulation(found, allowed=self.settings.emulate):
+            self.reporter.warning(warning)
+        return wanted
+
+    @cached_property
     def buildx(self) -> "Buildx":
         from build.doors.buildx import Buildx
 
@@ -88,6 +106,8 @@ class Wiring:
             registry_has=self._registry_has,
             custody=self.custody,
             snapshot=self.settings.apt_snapshot,
+            platform=build_platform(self.settings),
+            before_compilers=lambda: self.compile_platform,
         )
 
     @property

@@ -233,6 +233,8 @@ class FakeBuilder:
     writes: Callable[[str, Path], object]
     events: tuple[BuildEvent, ...] = ()
     calls: list[tuple[str, ...]] = field(default_factory=list)
+    options: list[str] = field(default_factory=list)
+    """Of all calls."""
 
     def version(self) -> str:
         return "0.0-fake"
@@ -249,6 +251,7 @@ class FakeBuilder:
         options: tuple[str, ...] = (),
     ) -> None:
         self.calls.append(targets)
+        self.options += options
         known = json.loads(file.read_text())["target"]
         changed = dict(option.split(".output=", 1) for option in options if ".output=" in option)
         for event in self.events:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from build.doors.platforms import TARGET
 from build.errors import WorkFailed
 from build.recipe.refs import Digest
 
@@ -35,7 +36,7 @@ class BakeTarget:
     """Stage to build; empty: the last."""
     contexts: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
-    platform: str = "linux/amd64"
+    platform: str = TARGET
     compression: str = "gzip"
 
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from build.doors.platforms import TARGET
+
 __all__ = ["BuilderInfo", "parse_builder", "parse_version"]
 
 
@@ -18,6 +20,13 @@ class BuilderInfo:
     buildkit: str
     """Its BuildKit's version; a distribution's own says `v0.0.0+unknown`."""
     containerd_store: bool
+    natives: tuple[str, ...] = ()
+    """What each node runs without emulation: BuildKit lists that first."""
+
+    @property
+    def native(self) -> str:
+        """What compile stages of an image run on without emulation; empty where no node is up."""
+        return TARGET if TARGET in self.natives else next(iter(self.natives), "")
 
     @property
     def can_export_oci(self) -> bool:
@@ -32,11 +41,12 @@ def parse_version(text: str) -> str:
 
 
 def parse_builder(text: str) -> BuilderInfo:
-    """Read `docker buildx inspect`. Of several nodes the first that builds for linux/amd64 speaks for all of them."""
+    """Read `docker buildx inspect`. Of several nodes the first that builds for linux/amd64 speaks for all of them, but for what they run."""
     head, _, rest = text.partition("\nNodes:\n")
     nodes = [_fields(block) for block in re.split(r"^(?=Name:)", rest, flags=re.MULTILINE) if block.strip()]
-    node = next((one for one in nodes if "linux/amd64" in _platforms(one)), (nodes or [{}])[0])
+    node = next((one for one in nodes if TARGET in _platforms(one)), (nodes or [{}])[0])
     builder = _fields(head)
+    natives = (re.match(r"[a-z0-9]+/[a-z0-9]+", node.get("platforms", "")) for node in nodes)
     return BuilderInfo(
         name=builder.get("name", ""),
         driver=builder.get("driver", ""),
@@ -44,6 +54,7 @@ def parse_builder(text: str) -> BuilderInfo:
         platforms=_platforms(node),
         buildkit=node.get("buildkit version", "") or node.get("buildkit", ""),
         containerd_store="org.mobyproject.buildkit.worker.snapshotter:" in text,
+        natives=tuple(found[0] for found in natives if found),
     )
 
 

@@ -12,6 +12,7 @@ from build.doors.nvidia import gpus
 from build.errors import IngotError, Unavailable
 from build.host import private
 from build.host.engine import HostEngine, look_at_host
+from build.host.platforms import Machine, build_platform, emulation, this_machine
 from build.settings import Settings
 
 __all__ = ["Finding", "doctor", "parse_meminfo"]
@@ -44,7 +45,7 @@ def doctor(settings: Settings) -> tuple[Finding, ...]:
         _memory(),
         Finding(name="cores", ok=True, found=str(os.cpu_count() or 1)),
         _bootstrap(settings),
-        _emulation(),
+        emulation_finding(settings, this_machine(), host),
         _gpu(),
     )
 
@@ -144,14 +145,23 @@ def _bootstrap(settings: Settings) -> Finding:
     )
 
 
-def _emulation() -> Finding:
-    folder = Path("/proc/sys/fs/binfmt_misc")
-    names = sorted(entry.name for entry in folder.glob("qemu-*")) if folder.is_dir() else []
-    return Finding(
-        name="emulation",
-        ok=True,
-        found=", ".join(names) or "none; images are built for linux/amd64 on linux/amd64",
+def emulation_finding(settings: Settings, here: Machine, host: HostEngine) -> Finding:
+    """Report whether compilers would be emulated. Pure: what was found is handed in."""
+    wanted = build_platform(settings)
+    used = not host.lacks
+    found = emulation(
+        wanted,
+        here,
+        engine=host.info if used else None,
+        builder=host.builder if used else None,
+        local=not used or host.handle.docker_host.startswith("unix://"),
     )
+    if found:
+        mend = found.mend if settings.emulate else f"{found.mend}; INGOT_EMULATE=1 compiles all the same"
+        return Finding(name="native compilers", ok=settings.emulate, found=str(found), mend=mend)
+    others = ", ".join(name for name in here.interpreters if name.startswith(("qemu-", "rosetta")))
+    can = f"; foreign programs run by {others}" if others else ""
+    return Finding(name="native compilers", ok=True, found=f"none, compilers run on {wanted}{can}")
 
 
 def _gpu() -> Finding:

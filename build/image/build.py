@@ -137,6 +137,9 @@ class _Bake:
     def _once(self, cache: LayerCache | None) -> Phases:
         target, phases = self.plan.target, Phases()
         whole = BakeTarget(name=target, context="", output=str(self.part), compression=self.plan.compression)
+        compilers = self.plan.pin.toolchain
+        # BuildKit would take its own, which is another where one asks for an emulated build.
+        runs_on = ("--set", f"{target}.args.BUILDPLATFORM={compilers.platform}") if compilers else ()
         with narrated(self.reporter) as narrate:
 
             def see(event: BuildEvent) -> None:
@@ -154,6 +157,7 @@ class _Bake:
                 options=(
                     "--set",
                     f"{target}.output={output_attribute(whole)}",
+                    *runs_on,
                     *(cache.options(self.plan) if cache else ()),
                     *self.options,
                 ),

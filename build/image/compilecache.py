@@ -90,6 +90,7 @@ class CompileCache:
             contexts=(("toolchain", f"oci-layout://{self.layout}@{self.toolchain.digest}"), *contexts),
             output=str(work / "out"),
             kind="local",
+            platform=self.toolchain.platform,
         )
         store.write_text(work / "docker-bake.json", bake_json(target))
         builder.bake(

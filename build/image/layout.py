@@ -14,6 +14,7 @@ from typing import Any, Final
 import zstandard
 
 from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text, whole
+from build.doors.platforms import TARGET
 from build.errors import WorkFailed
 from build.image.config import ImageConfig, parse_config
 from build.image.model import Layer
@@ -69,7 +70,7 @@ class Layout:
     """How each layer is compressed: gzip, zstd or nothing."""
 
 
-def open_layout(path: Path, *, platform: str = "linux/amd64") -> Layout:
+def open_layout(path: Path, *, platform: str = TARGET) -> Layout:
     """Find the single image of a platform and verify its manifest and configuration.
 
     Attestation manifests beside it are passed over.

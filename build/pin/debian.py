@@ -14,6 +14,7 @@ __all__ = [
     "DebianPackage",
     "bootstrap",
     "bootstrap_command",
+    "foreign",
     "installed",
     "lists_check",
     "packages_in",
@@ -92,8 +93,19 @@ def lists_check(archive: Archive, suite: str, lists: str) -> str:
     )
 
 
+def foreign(packages: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the architectures that packages name beside the image's own, as in `libc6-dev:amd64`. Pure."""
+    return tuple(sorted({name.partition(":")[2] for name in packages} - {""}))
+
+
 def bootstrap_command(
-    archive: Archive, suite: str, packages: tuple[str, ...], tar: Path, *, snapshot: bool = False
+    archive: Archive,
+    suite: str,
+    packages: tuple[str, ...],
+    tar: Path,
+    *,
+    snapshot: bool = False,
+    architecture: str = "amd64",
 ) -> tuple[str, ...]:
     """Write the mmdebstrap call: essential packages and the ones asked for, cleaned of the host.
 
@@ -115,7 +127,7 @@ def bootstrap_command(
         "--variant=essential",
         "--format=tar",
         "--mode=root",
-        "--architectures=amd64",
+        f"--architectures={','.join((architecture, *foreign(packages)))}",
         "--skip=output/dev",
         f"--include={','.join(packages)}",
         *_LEAN,
@@ -128,7 +140,13 @@ def bootstrap_command(
 
 
 def bootstrap(
-    archive: Archive, suite: str, packages: tuple[str, ...], tar: Path, *, snapshot: bool = False
+    archive: Archive,
+    suite: str,
+    packages: tuple[str, ...],
+    tar: Path,
+    *,
+    snapshot: bool = False,
+    architecture: str = "amd64",
 ) -> None:
     """Write a root file system as a tar archive, with mmdebstrap.
 
@@ -142,9 +160,10 @@ def bootstrap(
     tar.parent.mkdir(parents=True, exist_ok=True)
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C", "TZ": "UTC"}
     process.run(
-        bootstrap_command(archive, suite, packages, tar, snapshot=snapshot),
+        bootstrap_command(archive, suite, packages, tar, snapshot=snapshot, architecture=architecture),
         env=environment,
-        hint="install the distribution's package: mmdebstrap",
+        hint="install the distribution's package mmdebstrap; for an architecture that is not this machine's also "
+        "arch-test, qemu-user-static and binfmt-support",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from build.doors import store
 from build.doors.bakefile import layout_digest
 from build.doors.effects import Builder, Reporter
+from build.doors.platforms import TARGET, Platform, architecture
 from build.errors import Unreachable, WorkFailed
 from build.host.debian import Archive
 from build.pin import debian
@@ -41,6 +42,10 @@ class ImageStore:
     custody: Custody | None = None
     snapshot: str = ""
     """Address of a Debian snapshot; it decides packages, so it is part of every lock here."""
+    platform: Platform = TARGET
+    """What toolchains run on."""
+    before_compilers: Callable[[], object] = lambda: None
+    """Raises where a toolchain should not be made: its programs would be emulated."""
 
     def base(self, lock: DebianLock, packages: tuple[str, ...], *, mode: str) -> PinnedImage:
         """Return the base with these Debian packages, by `registry`, `bootstrap` or `auto`: the registry where it answers."""
@@ -54,29 +59,55 @@ class ImageStore:
         title = f"toolchain for CUDA {cuda.version}"
 
         def made() -> PinnedImage:
-            root = self._debian("compilers", lock, lock.toolchain_packages, mode=mode, compression="zstd")
+            self.before_compilers()
+            packages = lock.toolchain_packages if self.platform == TARGET else lock.cross_packages
+            root = self._debian(
+                "compilers", lock, packages, mode=mode, compression="zstd", platform=self.platform
+            )
             layout = self.layout("compilers", root)
 
+            cross = self._cross(cuda, lock)
+
             def make(work: Path) -> PinnedImage:
-                return self._maker.toolchain(work, cuda, key=key, root=root, layout=layout)
+                made = self._maker.toolchain(work, cuda, key=key, root=root, layout=layout)
+                return replace(made, cross=cross)
 
-            return self._ensure(self.toolchain_name(cuda.version, root), key, title, make)
+            name = self.toolchain_name(cuda.version, replace(root, cross=cross))
+            return self._ensure(name, key, title, make)
 
-        keys = {f"toolchain-{cuda.version}-{origin}": key for origin in _ORIGINS if mode in {"auto", origin}}
+        keys = dict.fromkeys(self.toolchain_names(cuda, lock, mode=mode), key)
         return obtained(self._copies, title, made, lambda custody: self._copied(custody, keys))
 
     def found_toolchain(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> PinnedImage | None:
         """Return the compiler image of one CUDA version if it is there; makes none."""
         key = self.toolchain_lock(cuda, lock)
-        for origin in _ORIGINS:
-            if mode in {"auto", origin} and (found := self._found(f"toolchain-{cuda.version}-{origin}", key)):
-                return found
-        return None
+        names = self.toolchain_names(cuda, lock, mode=mode)
+        return next((found for name in names if (found := self._found(name, key))), None)
 
     @staticmethod
     def toolchain_name(cuda: str, image: PinnedImage) -> str:
         """Name a CUDA version's toolchain below the cache; what Debian came from is part of it."""
-        return f"toolchain-{cuda}-{'registry' if image.origin.startswith('registry') else 'bootstrap'}"
+        return _toolchain_name(
+            cuda, "registry" if image.origin.startswith("registry") else "bootstrap", image.cross
+        )
+
+    def toolchain_names(self, cuda: CudaLock, lock: DebianLock, *, mode: str) -> tuple[str, ...]:
+        """List the names that a CUDA version's toolchain may have below the cache."""
+        cross = self._cross(cuda, lock)
+        return tuple(
+            _toolchain_name(cuda.version, origin, cross) for origin in _ORIGINS if mode in {"auto", origin}
+        )
+
+    def _cross(self, cuda: CudaLock, lock: DebianLock) -> str:
+        """Hash what a toolchain is made from beside its lock where it runs on another architecture than it compiles for.
+
+        It is no part of the lock: it must not decide a byte of what is compiled, and `lock` is in every fingerprint.
+        """
+        if self.platform == TARGET:
+            return ""
+        dockerfile, _ = self._maker.toolchain_files(cuda, cross=True)
+        inputs = [self.platform, dockerfile, self._maker.cross_files(), list(lock.cross_packages)]
+        return store.sha256_text(store.canonical_json(inputs))
 
     def toolchain_lock(self, cuda: CudaLock, lock: DebianLock) -> str:
         """Hash what a toolchain is made from, for every host architecture; needs nothing but the tree."""
@@ -92,15 +123,23 @@ class ImageStore:
         ]
         return store.sha256_text(store.canonical_json(inputs))
 
-    def debian_locks(self, lock: DebianLock, packages: tuple[str, ...]) -> dict[str, str]:
+    def debian_locks(
+        self, lock: DebianLock, packages: tuple[str, ...], platform: Platform = TARGET
+    ) -> dict[str, str]:
         """Hash what a Debian image is made from, for each origin; needs nothing but the tree."""
         wanted = tuple(sorted(packages))
         # The archive's address is the host's own and no input; everything else of the call is.
         nowhere = Archive(uri=self.snapshot, codename=lock.suite)
         command = debian.bootstrap_command(
-            nowhere, lock.suite, wanted, Path("rootfs.tar"), snapshot=bool(self.snapshot)
+            nowhere,
+            lock.suite,
+            wanted,
+            Path("rootfs.tar"),
+            snapshot=bool(self.snapshot),
+            architecture=architecture(platform),
         )
-        made_by = {"registry": [lock.digest], "bootstrap": list(command)}
+        pulled = [lock.digest] if platform == TARGET else [lock.digest, platform]
+        made_by = {"registry": pulled, "bootstrap": list(command)}
         return {
             origin: store.sha256_text(
                 store.canonical_json(
@@ -130,12 +169,19 @@ class ImageStore:
         return self.cache / "images" / f"{name}-{key[:12]}"
 
     def _debian(
-        self, name: str, lock: DebianLock, packages: tuple[str, ...], *, mode: str, compression: str
+        self,
+        name: str,
+        lock: DebianLock,
+        packages: tuple[str, ...],
+        *,
+        mode: str,
+        compression: str,
+        platform: Platform = TARGET,
     ) -> PinnedImage:
         wanted = tuple(sorted(packages))
         allowed = {
             origin: key
-            for origin, key in self.debian_locks(lock, packages).items()
+            for origin, key in self.debian_locks(lock, packages, platform).items()
             if mode in {"auto", origin}
         }
         for key in allowed.values():
@@ -147,7 +193,9 @@ class ImageStore:
             key = allowed[origin]
 
             def make(work: Path) -> PinnedImage:
-                return self._maker.debian(work, lock, wanted, origin=origin, key=key, compression=compression)
+                return self._maker.debian(
+                    work, lock, wanted, origin=origin, key=key, compression=compression, platform=platform
+                )
 
             how = "from the registry" if origin == "registry" else "bootstrapped"
             return self._ensure(name, key, f"{name} image, Debian {lock.suite}, {how}", make)
@@ -245,3 +293,7 @@ class ImageStore:
                 store.write_artifact(work / RECORD, image)
                 store.replace_dir(work, place)
         return image
+
+
+def _toolchain_name(cuda: str, origin: str, cross: str) -> str:
+    return f"toolchain-{cuda}-{origin}" + (f"-cross-{cross[:12]}" if cross else "")

@@ -52,6 +52,8 @@ class DebianLock:
     """Image in a registry, without a host as docker reads it: `debian:bookworm-slim`."""
     digest: str
     toolchain_packages: tuple[str, ...]
+    cross_packages: tuple[str, ...] = ()
+    """The toolchain's packages where it compiles for another architecture than it runs on."""
 
 
 def read_cuda_lock(toolchains: Path, version: str) -> CudaLock:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from build.doors.gitobjects import Link
+from build.doors.platforms import TARGET, Platform
 from build.recipe.refs import Digest
 
 __all__ = ["PatchProof", "PatchedFile", "Pin", "PinnedImage", "PinnedSet", "PinnedSource", "PinnedWheel"]
@@ -90,6 +91,10 @@ class PinnedImage:
     """`registry: <reference>` or `bootstrapped: debian/<suite>`."""
     packages: tuple[str, ...]
     """Debian packages as `name=version`."""
+    platform: Platform = TARGET
+    """What it runs on."""
+    cross: str = ""
+    """Hash of what a toolchain is also made from where it runs on another architecture than it compiles for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

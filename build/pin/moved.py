@@ -38,12 +38,12 @@ class Moved:
 
 
 def moved(before: Pin, after: Pin) -> tuple[Moved, ...]:
-    """Compare toolchain and base of two pins. A lock that changed is a decision, not a move."""
+    """Compare toolchain and base of two pins. A lock that changed is a decision, not a move; so is another build machine."""
     pairs = (("toolchain", before.toolchain, after.toolchain), ("base", before.base, after.base))
     return tuple(
         _compared(name, old, new)
         for name, old, new in pairs
-        if old and new and old.lock == new.lock and old.digest != new.digest
+        if old and new and (old.lock, old.cross) == (new.lock, new.cross) and old.digest != new.digest
     )
 
 

@@ -167,7 +167,9 @@ class Resolver:
                 there = self.sources.folder(known.source).is_dir()
         if there and known.toolchain:
             name = self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain)
-            there = self.images.holds(name, known.toolchain)
+            there = known.toolchain.platform == self.images.platform and self.images.holds(
+                name, known.toolchain
+            )
         return there and self.images.holds("base", known.base)
 
 

@@ -209,7 +209,7 @@ def _hash(one: Pin | Recipe) -> str:
 
 def _prove_image(layout: Path, what: str, pinned: PinnedImage) -> None:
     """Refuse a layout that is not the pinned image, to the last byte of its layers."""
-    image = open_layout(layout)
+    image = open_layout(layout, platform=pinned.platform)
     if image.digest != pinned.digest:
         message = f"{layout} holds {image.digest}, the pin says that the {what} is {pinned.digest}"
         raise WorkFailed(message, hint=_MEND)

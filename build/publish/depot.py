@@ -75,17 +75,15 @@ def deposit(
         WorkFailed: the registry does not keep what it is sent.
         Unavailable: the registry cannot be reached or refuses access.
     """
-    locks = {
-        folder: image.lock
-        for folder, image in ((TOOLCHAIN, plan.pin.toolchain), (BASE, plan.pin.base))
-        if image
+    images = {
+        folder: image for folder, image in ((TOOLCHAIN, plan.pin.toolchain), (BASE, plan.pin.base)) if image
     }
     places = {}
     for folder, name in _IMAGES:
-        parcel = pack(open_layout(bundle / folder))
+        parcel = pack(open_layout(bundle / folder, platform=images[folder].platform))
         repository = ImageRef(registry=namespace.host, repository=f"{namespace.path}/{name}")
         # The digest is in the tag too: a lock may give another image one day, and what has no tag may be swept.
-        lock, image = locks[folder], parcel.manifest.digest
+        lock, image = images[folder].lock, parcel.manifest.digest
         ref = replace(repository, tag=f"{lock[:12]}-{image.hex[:12]}")
         with reporter.step(f"keep {ref}") as step:
             there = registry.manifest(ref)

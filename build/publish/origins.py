@@ -95,7 +95,7 @@ def _images(
         )
         toolchain = images.toolchain_lock(lock, debian)
         made[f"toolchain for CUDA {lock.version}"] = tuple(
-            made_name(f"toolchain-{lock.version}-{origin}", toolchain) for origin in ("registry", "bootstrap")
+            made_name(name, toolchain) for name in images.toolchain_names(lock, debian, mode="auto")
         )
     reference = f"{debian.image}@{debian.digest}"
 

@@ -28,7 +28,14 @@ GOLDEN = Path(__file__).parent
 TEMPLATES = ROOT / "dockerfiles"
 TOOLCHAINS = ROOT / "recipes" / "toolchains"
 NAMES = ("Dockerfile", "docker-bake.json")
-IMAGES = ("toolchain", "debian-registry", "debian-bootstrap", "debian-snapshot")
+IMAGES = (
+    "toolchain",
+    "toolchain-cross",
+    "debian-cross",
+    "debian-registry",
+    "debian-bootstrap",
+    "debian-snapshot",
+)
 CASES = [(recipe, variant) for recipe in check(ROOT) for variant in variant_names(recipe)]
 COMPILED = (("source", "sources/0"),)
 WHEELED = tuple((f"wheels-{name}", f"wheels/packages-0/{name}") for name in (INSTALLER, *LAYERS))
@@ -72,18 +79,20 @@ def rendered(recipe: Recipe, variant: str) -> dict[str, str]:
 def image_files() -> Iterator[tuple[str, str]]:
     """Render the images that every build starts from."""
     lock = read_debian_lock(TOOLCHAINS)
-    yield "toolchain", render(TEMPLATES, "toolchain.Dockerfile.j2", cuda="13.0")
+    for name_, cross in (("toolchain", False), ("toolchain-cross", True)):
+        yield name_, render(TEMPLATES, "toolchain.Dockerfile.j2", cuda="13.0", cross=cross)
     snapshot = "http://snapshot.example.org/archive/debian/20261101T000000Z"
-    for image, origin, moment in (
-        ("registry", "registry", ""),
-        ("bootstrap", "bootstrap", ""),
-        ("snapshot", "registry", snapshot),
+    for image, origin, moment, packages in (
+        ("registry", "registry", "", lock.toolchain_packages),
+        ("bootstrap", "bootstrap", "", lock.toolchain_packages),
+        ("snapshot", "registry", snapshot, lock.toolchain_packages),
+        ("cross", "registry", "", lock.cross_packages),
     ):
         maker = Maker(
             cache=GOLDEN / "nowhere", templates=TEMPLATES, builder=lambda: FakeBuilder(lambda *_: None),
             reporter=RecordingReporter(), custody=None, snapshot=moment,
         )  # fmt: skip
-        yield f"debian-{image}", maker.debian_file(origin, lock, lock.toolchain_packages)
+        yield f"debian-{image}", maker.debian_file(origin, lock, packages)
 
 
 def compare(path: Path, text: str, *, update: bool) -> None:

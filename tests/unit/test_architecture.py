@@ -12,7 +12,7 @@ MODULES = sorted(path for path in BUILD.rglob("*.py"))
 NAMED = [path for path in MODULES if path.name not in {"__init__.py", "__main__.py"}]
 ORDER: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
-    frozenset({"namespaces"}),
+    frozenset({"namespaces", "variables"}),
     frozenset({"recipe", "doors", "settings"}),
     *(frozenset({name}) for name in ("host", "pin", "plan", "image", "attest", "smoke", "publish")),
     frozenset({"follow", "bench", "report", "verify"}),

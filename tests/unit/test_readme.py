@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from build import cli
-from build.settings import SETTINGS
 from build.smoke.running import suite as running
 from build.smoke.static import suite as static
+from build.variables import SETTINGS
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 

@@ -39,6 +39,16 @@ Endpoint:  unix:///var/run/docker.sock
 Status:    inactive
 Platforms: linux/amd64*, linux/arm64
 """
+FARM = """\
+Name:   farm
+Driver: remote
+
+Nodes:
+Name:      arm
+Platforms: linux/arm64, linux/amd64, linux/386
+Name:      intel
+Platforms: linux/amd64/v2, linux/386
+"""
 
 
 SEVERAL = """\
@@ -64,19 +74,33 @@ Platforms:        linux/amd64*, linux/386
     ("text", "expected", "exports"),
     [
         (DOCKER, BuilderInfo(name="default", driver="docker", status="running", buildkit="v0.0.0+unknown",
-                             platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=True), True),
+                             platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=True, natives=("linux/amd64",)), True),
         (NO_STORE, BuilderInfo(name="default", driver="docker", status="running", buildkit="v0.0.0+unknown",
-                               platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=False), False),
+                               platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=False, natives=("linux/amd64",)), False),
         (CONTAINER, BuilderInfo(name="big", driver="docker-container", status="inactive", buildkit="",
-                                platforms=("linux/amd64", "linux/arm64"), containerd_store=False), True),
+                                platforms=("linux/amd64", "linux/arm64"), containerd_store=False, natives=("linux/amd64",)), True),
         (SEVERAL, BuilderInfo(name="farm", driver="remote", status="running", buildkit="v0.13.2",
-                              platforms=("linux/amd64", "linux/386"), containerd_store=False), True),
+                              platforms=("linux/amd64", "linux/386"), containerd_store=False,
+                              natives=("linux/arm64", "linux/amd64")), True),
         ("", BuilderInfo(name="", driver="", status="", buildkit="", platforms=(), containerd_store=False), False),
     ],
 )  # fmt: skip
 def test_builders(text: str, expected: BuilderInfo, exports: bool) -> None:  # noqa: FBT001
     assert parse_builder(text) == expected
     assert parse_builder(text).can_export_oci is exports
+
+
+@pytest.mark.parametrize(
+    ("text", "native"),
+    [
+        (DOCKER, "linux/amd64"),
+        (FARM, "linux/amd64"),
+        (FARM.replace("linux/amd64/v2, ", ""), "linux/arm64"),
+        ("", ""),
+    ],
+)
+def test_what_compile_stages_run_on_is_the_target_where_a_node_of_it_is(text: str, native: str) -> None:
+    assert parse_builder(text).native == native
 
 
 @pytest.mark.parametrize(

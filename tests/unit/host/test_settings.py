@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from build.errors import BadRequest
-from build.settings import SETTINGS, Mirror, Namespace, from_env
+from build.settings import Mirror, Namespace, from_env
+from build.variables import SETTINGS
 
 ROOT = Path("/repo")
 
@@ -91,6 +92,7 @@ def test_ci() -> None:
         ("INGOT_LAYER_CACHE", "https://x.org/me", "INGOT_LAYER_CACHE is 'https://x.org/me': a registry is named without a scheme",
          "INGOT_LAYER_CACHE=x.org/me"),
         ("INGOT_BASE", "x", "INGOT_BASE is 'x'", "one of auto, registry, bootstrap"),
+        ("INGOT_BUILD_PLATFORM", "arm64", "INGOT_BUILD_PLATFORM is 'arm64'", "one of auto, linux/amd64, linux/arm64"),
         ("INGOT_GIT_MIRROR", "https://x", "INGOT_GIT_MIRROR has 'https://x', which is not prefix=replacement",
          "INGOT_GIT_MIRROR='https://github.com/=/srv/git/'"),
         ("INGOT_REGISTRY", "me/images", "INGOT_REGISTRY is 'me/images': 'me' is not the name of a registry host",

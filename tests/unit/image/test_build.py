@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from build.doors import store
+from build.doors.platforms import Platform
 from build.doors.progress import BuildEvent, EventKind
 from build.errors import WorkFailed
 from build.image.build import Phases, build_image, find_built, write_rendered
@@ -57,6 +58,25 @@ def test_a_build_leaves_the_image_and_what_it_is(out: Path) -> None:
     assert store.read_artifact(out / "image.json", BuiltImage, made_by="x") == built
     assert names(out) == {"image", "image.json", "build.log", "docker-bake.json"}
     assert find_built(plan_of(), out) == built
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
+def test_compile_stages_run_where_the_toolchain_does_whatever_buildkit_runs_on(
+    out: Path, platform: Platform
+) -> None:
+    plan = plan_of()
+    assert plan.pin.toolchain
+    pin = replace(plan.pin, toolchain=replace(plan.pin.toolchain, platform=platform))
+    builder = FakeBuilder(image(NEW))
+    for one in (pin, replace(pin, toolchain=None)):
+        write_rendered(plan, out)
+        build_image(
+            replace(plan, pin=one), out, root=out.parents[1], builder=builder, reporter=RecordingReporter()
+        )
+    asked = [option for option in builder.options if "BUILDPLATFORM" in option]
+    assert asked == [f"mini.args.BUILDPLATFORM={platform}"], (
+        "once: without compilers BuildKit is told nothing"
+    )
 
 
 def test_the_artifacts_of_the_image_before_are_gone_and_its_times_are_not(out: Path) -> None:

@@ -52,6 +52,15 @@ def test_the_bootstrap_takes_the_hosts_archive_and_three_suites(tmp_path: Path) 
     )
 
 
+def test_the_bootstrap_takes_a_second_architecture_where_a_package_names_one(tmp_path: Path) -> None:
+    archive = Archive(uri="http://deb.example.org/debian", codename="bookworm", signed_by="")
+    wanted = ("g++-x86-64-linux-gnu", "libstdc++-12-dev:amd64")
+    command = bootstrap_command(archive, "bookworm", wanted, tmp_path / "r.tar", architecture="arm64")
+    assert "--architectures=arm64,amd64" in command
+    plain = bootstrap_command(archive, "bookworm", wanted[:1], tmp_path / "r.tar")
+    assert "--architectures=amd64" in plain
+
+
 def test_the_bootstrap_leaves_nothing_of_the_host(tmp_path: Path) -> None:
     archive = Archive(uri="http://deb.example.org/debian/", codename="bookworm", signed_by="")
     command = bootstrap_command(archive, "bookworm", ("bash",), tmp_path / "rootfs.tar")

@@ -42,3 +42,9 @@ def test_another_origin_is_said() -> None:
 def test_equal_images_and_other_locks_have_not_moved() -> None:
     assert moved(PIN, PIN) == ()
     assert moved(replace(PIN, base=OLD), replace(PIN, base=replace(NEW, lock="another"))) == ()
+
+
+def test_a_toolchain_of_another_build_machine_has_not_moved() -> None:
+    here, there = replace(PIN, toolchain=OLD), replace(NEW, platform="linux/arm64", cross="f" * 64)
+    assert moved(here, replace(PIN, toolchain=there)) == ()
+    assert moved(here, replace(PIN, toolchain=replace(there, cross=""))) != ()

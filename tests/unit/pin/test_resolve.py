@@ -1,5 +1,6 @@
 """Which stations a recipe's kind asks, and what a vendor's image proves."""
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -8,15 +9,18 @@ from typing import cast
 
 import pytest
 
+from build.doors import store
 from build.errors import Unreachable, WorkFailed
 from build.pin.images import ImageStore
+from build.pin.model import PinnedImage, PinnedSource
 from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.source import Sources
 from build.recipe.model import Family, Recipe, VendorSource
+from build.recipe.refs import Digest
 from tests.fakes import FakeBuilder, RecordingReporter
 from tests.unit.pin.test_patching import with_set
-from tests.unit.plan.plans import RECIPE
+from tests.unit.plan.plans import PIN, RECIPE
 
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = f"vendor/engine@sha256:{'a' * 64}"
@@ -86,3 +90,37 @@ def test_a_deleted_image_is_not_an_unreachable_registry(tmp_path: Path) -> None:
         resolver(tmp_path, answer=False).resolve(VENDORED, known=None)
     with pytest.raises(Unreachable, match="no route"):
         resolver(tmp_path, answer=Unreachable("no route")).resolve(VENDORED, known=None)
+
+
+class Exports:
+    """Sources whose every export is there."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def folder(self, _source: PinnedSource) -> Path:
+        return self._folder
+
+
+def test_a_pin_with_the_toolchain_of_another_build_machine_is_resolved_anew(tmp_path: Path) -> None:
+    made = resolver(tmp_path, answer=True)
+    names = ("toolchain-13.0-bootstrap-cross-cccccccccccc", "base")
+    base = PinnedImage(
+        lock="1" * 64,
+        digest=Digest("sha256:" + "2" * 64),
+        origin="bootstrapped: debian/bookworm",
+        packages=(),
+    )
+    toolchain = replace(base, platform="linux/arm64", cross="c" * 64)
+    for name, image in zip(names, (toolchain, base), strict=True):
+        place = tmp_path / "images" / f"{name}-{'1' * 12}"
+        store.write_artifact(place / "pinned.json", image)
+        store.write_text(
+            place / "layout" / "index.json", json.dumps({"manifests": [{"digest": str(image.digest)}]})
+        )
+    sources = cast("Sources", Exports(tmp_path))
+    known = replace(PIN, toolchain=toolchain, base=base)
+    there = replace(made, sources=sources, images=replace(made.images, platform="linux/arm64"))
+    assert there._still_there(RECIPE, known)
+    here = replace(made, sources=sources, images=replace(made.images, platform="linux/amd64"))
+    assert not here._still_there(RECIPE, known)

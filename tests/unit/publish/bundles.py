@@ -6,6 +6,7 @@ from pathlib import Path
 
 from build.doors import store
 from build.doors.bakefile import layout_digest
+from build.doors.platforms import Platform
 from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import PinnedImage
@@ -38,7 +39,7 @@ class Planned:
         return bundle
 
 
-def planned(tmp_path: Path, *patches: str, diff: str = DIFF) -> Planned:
+def planned(tmp_path: Path, *patches: str, diff: str = DIFF, platform: Platform = "linux/amd64") -> Planned:
     """Pin and plan a commit with a file, a link and a program; `PATCH` changes the file."""
     for patch in patches:
         (tmp_path / "patches" / patch).parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +56,7 @@ def planned(tmp_path: Path, *patches: str, diff: str = DIFF) -> Planned:
     for name in ("dockerfiles", "recipes"):
         shutil.copytree(ROOT / name, tmp_path / name)
     (tmp_path / "recipes" / "mini.yaml").write_text(_text(f"{URL}up.git", commit, patches))
-    resolver = _resolver(tmp_path, recipe)
+    resolver = _resolver(tmp_path, recipe, platform)
     pin = resolver.resolve(recipe, known=None)
     places = Places(
         root=tmp_path,
@@ -78,26 +79,40 @@ def _text(repo: str, commit: str, patches: tuple[str, ...]) -> str:
     ) + (f"patches:\n{listed}" if patches else "")
 
 
-def _resolver(tmp_path: Path, recipe: Recipe) -> Resolver:
+def _resolver(tmp_path: Path, recipe: Recipe, platform: Platform) -> Resolver:
     images = ImageStore(
         cache=tmp_path / "cache",
         templates=tmp_path / "dockerfiles",
         builder=no_builder,
         reporter=RecordingReporter(),
         registry_has=lambda _reference: False,
+        platform=platform,
     )
     toolchains = tmp_path / "recipes" / "toolchains"
     debian = read_debian_lock(toolchains)
     base = images.debian_locks(debian, recipe.runtime.packages)["bootstrap"]
-    toolchain = images.toolchain_lock(read_cuda_lock(toolchains, "13.0"), debian)
-    for name, key in (("base", base), ("toolchain-13.0-bootstrap", toolchain)):
+    cuda = read_cuda_lock(toolchains, "13.0")
+    toolchain = images.toolchain_lock(cuda, debian)
+    (compilers,) = images.toolchain_names(cuda, debian, mode="bootstrap")
+    made: tuple[tuple[str, str, Platform], ...] = (
+        ("base", base, "linux/amd64"), (compilers, toolchain, platform),
+    )  # fmt: skip
+    for name, key, runs_on in made:
         place = tmp_path / "cache" / "images" / f"{name}-{key[:12]}"
         place.mkdir(parents=True)
         layout = write_layout(
-            place / "layout", [{f"etc/{name}": b"1"}], how="zstd" if "tool" in name else "gzip"
+            place / "layout",
+            [{f"etc/{name}": b"1"}],
+            how="zstd" if "tool" in name else "gzip",
+            platform=runs_on,
         )
         image = PinnedImage(
-            lock=key, digest=layout_digest(layout), origin="bootstrapped: debian/bookworm", packages=("a=1",)
+            lock=key,
+            digest=layout_digest(layout),
+            origin="bootstrapped: debian/bookworm",
+            packages=("a=1",),
+            platform=runs_on,
+            cross=images._cross(cuda, debian) if name == compilers else "",
         )
         store.write_artifact(place / "pinned.json", image)
     return Resolver(

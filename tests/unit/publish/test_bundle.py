@@ -45,6 +45,28 @@ def test_a_bundle_gives_back_what_was_pinned(tmp_path: Path, patches: tuple[str,
     assert (source / "x.log").stat().st_mtime_ns == (exported / "x.log").stat().st_mtime_ns
 
 
+def test_a_bundle_of_another_build_machine_has_its_toolchain_and_the_same_fingerprint(tmp_path: Path) -> None:
+    there = planned(tmp_path / "there", platform="linux/arm64")
+    bundle = there.gather(tmp_path / "bundle")
+    assert materialise(bundle, tmp_path / "work").plan.pin == there.plan.pin
+    here = planned(tmp_path / "here")
+    assert here.plan.pin.toolchain != there.plan.pin.toolchain
+    assert decided(here.plan) == decided(there.plan)
+    for name in ("plan.json", "pin.json"):
+        document = (bundle / name).read_text()
+        (bundle / name).write_text(document.replace('"linux/arm64"', '"linux/amd64"'))
+    with pytest.raises(WorkFailed, match=r"toolchain: holds 0 images for linux/amd64"):
+        materialise(bundle, tmp_path / "again")
+
+
+def test_a_platform_that_nobody_made_a_toolchain_for_is_no_pin(tmp_path: Path) -> None:
+    bundle = planned(tmp_path, platform="linux/arm64").gather(tmp_path / "bundle")
+    plan = bundle / "plan.json"
+    plan.write_text(plan.read_text().replace('"linux/arm64"', '"linux/arm64 --network=host"'))
+    with pytest.raises(BadRequest, match="platform"):
+        materialise(bundle, tmp_path / "work")
+
+
 def test_the_bytes_do_not_depend_on_place_or_umask(tmp_path: Path) -> None:
     one = planned(tmp_path, PATCH)
     first = one.gather(tmp_path / "bundle")

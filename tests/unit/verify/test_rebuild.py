@@ -14,18 +14,8 @@ from tests.unit.publish.bundles import PATCH, planned
 pytestmark = pytest.mark.processes
 
 
-class Recording(FakeBuilder):
-    """Keeps the options of the call."""
-
-    options: tuple[str, ...] = ()
-
-    def bake(self, *arguments: object, options: tuple[str, ...] = (), **others: object) -> None:
-        self.options = options
-        super().bake(*arguments, options=options, **others)  # type: ignore[arg-type]
-
-
-def recording() -> Recording:
-    return Recording(writes=lambda _target, folder: write_layout(folder, [{"a": b"1"}]))
+def recording() -> FakeBuilder:
+    return FakeBuilder(writes=lambda _target, folder: write_layout(folder, [{"a": b"1"}]))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +33,7 @@ def test_what_is_asked_of_bake(tmp_path: Path, how: How, options: tuple[str, ...
         bundle, tmp_path / "into", how, builder=builder, reporter=RecordingReporter(), engine={"engine": "1"}
     )
     assert builder.calls == [("mini",)]
-    assert builder.options[2:] == options
+    assert builder.options[2:] == ["--set", "mini.args.BUILDPLATFORM=linux/amd64", *options]
     assert not any("cache-from" in word for word in builder.options), "layers of others prove nothing"
     assert built.layer_cache == ""
     assert built.engine == {"buildx": "0.0-fake", "engine": "1"}
