@@ -4,6 +4,7 @@ import platform
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from build.doors.buildx import BuilderInfo
 from build.doors.effects import EngineInfo
@@ -41,7 +42,7 @@ class Emulation:
     wanted: Platform
     """The platform that they are for."""
     native: str
-    """The platform that they would run on; empty where it is not known."""
+    """The platform that they would run on, or the kernel's own word for another one; empty where it is not known."""
     by: str
     """What emulates: `qemu`, `Rosetta`, or both where it cannot be seen from here."""
 
@@ -53,25 +54,19 @@ class Emulation:
     @property
     def mend(self) -> str:
         """What compiles natively instead."""
-        if not self.native:
-            return "build on a machine that is not emulated, or with an INGOT_BUILDER that is not"
+        if self.native not in get_args(Platform):
+            return "build on an x86_64 or arm64 machine that is not emulated, or with an INGOT_BUILDER on one"
         return f"INGOT_BUILD_PLATFORM={self.native} compiles natively, to the same bytes"
 
 
 def build_platform(settings: Settings) -> Platform:
     """Return the platform that compile stages run on: what the settings say, else this machine's own.
 
-    Raises:
-        BadRequest: this machine is none that a toolchain can be made for.
+    For a machine that no toolchain runs on it is the target's; compiling there is emulated, and refused as that.
     """
     if settings.build_platform != "auto":
         return settings.build_platform
-    if found := platform_of(platform.machine()):
-        return found
-    message = f"no toolchain runs on this machine's architecture, {platform.machine()}"
-    raise BadRequest(
-        message, hint="name that of the builder: INGOT_BUILD_PLATFORM=linux/amd64 or linux/arm64"
-    )
+    return platform_of(platform.machine()) or TARGET
 
 
 def this_machine() -> Machine:
@@ -97,7 +92,8 @@ def emulation(
     """
     if local and (by := _machine_below(here)):
         return Emulation(wanted=wanted, native="", by=by)
-    native: str | None = platform_of(engine.architecture if engine else here.machine)
+    kernel = engine.architecture if engine else here.machine
+    native: str = platform_of(kernel) or kernel
     # One node of these is on the engine's kernel, which decides: such a BuildKit may be emulated itself.
     if builder and not (builder.driver in {"docker", "docker-container"} and len(builder.natives) <= 1):
         native = builder.native

@@ -76,7 +76,10 @@ def test_a_machine_that_is_emulated_as_a_whole_is_told_by_its_processor(here: Ma
     found = emulation(wanted, here, local=True)
     assert found is not None
     assert (found.by, found.native) == (by, "")
-    assert found.mend == "build on a machine that is not emulated, or with an INGOT_BUILDER that is not"
+    assert (
+        found.mend
+        == "build on an x86_64 or arm64 machine that is not emulated, or with an INGOT_BUILDER on one"
+    )
     assert emulation(wanted, here, engine=replace(ENGINE, architecture=here.machine), local=False) is None
 
 
@@ -126,8 +129,11 @@ def test_the_platform_is_the_machines_own_or_the_one_that_is_asked_for(
         monkeypatch.setattr("platform.machine", lambda machine=machine: machine)
         assert build_platform(from_env({}, Path("/repo"))) == wanted
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
-    with pytest.raises(BadRequest, match="no toolchain runs on this machine's architecture, riscv64"):
-        build_platform(from_env({}, Path("/repo")))
+    settings = from_env({}, Path("/repo"))
+    assert build_platform(settings) == AMD64, "what needs no compiler works on any machine"
+    found = emulation(build_platform(settings), Machine(machine="riscv64"), local=True)
+    with pytest.raises(BadRequest, match="compile stages for linux/amd64 are emulated on riscv64"):
+        refuse_emulation(found, allowed=False)
 
 
 def test_doctor_names_an_emulated_compile_and_calls_it_a_fault_unless_it_was_asked_for() -> None:

@@ -117,8 +117,12 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
     "pin.toolchain.digest": SHA256.map(lambda hexed: Digest(f"sha256:{hexed}")),
     "pin.toolchain.origin": TEXT,
     "pin.toolchain.packages": WORDS,
+    "pin.toolchain.platform": st.sampled_from(["linux/amd64", "linux/arm64"]),
+    "pin.toolchain.cross": SHA256,
     "pin.base.origin": TEXT,
     "pin.base.packages": WORDS,
+    "pin.base.platform": st.sampled_from(["linux/amd64", "linux/arm64"]),
+    "pin.base.cross": SHA256,
 }
 """What may be anything: the same image."""
 
