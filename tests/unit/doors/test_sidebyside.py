@@ -18,7 +18,14 @@ def sh(script: str, *words: str) -> Command:
 
 
 def living(mark: str) -> list[Path]:
-    return [entry for entry in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _words(entry)]
+    """List who is still there; a process that was killed may need a moment to go."""
+    until = time.monotonic() + 10
+    while found := [
+        entry for entry in Path("/proc").glob("[0-9]*/cmdline") if mark.encode() in _words(entry)
+    ]:
+        if time.monotonic() > until:
+            break
+    return found
 
 
 def test_side_by_side_each_has_its_own_time(tmp_path: Path) -> None:
