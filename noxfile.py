@@ -303,4 +303,4 @@ def tests(session: nox.Session) -> None:
         return
     # Tests of one engine disturb each other; all others run side by side, and first: they are red in a minute.
     python(session, *pytest, "--numprocesses=auto", *there(*WITHOUT_ENGINE))
-    python(session, *pytest, *(f"--ignore={path}" for path in there(*WITHOUT_ENGINE)))
+    python(session, *pytest, "--durations=25", *(f"--ignore={path}" for path in there(*WITHOUT_ENGINE)))
