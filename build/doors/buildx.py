@@ -4,6 +4,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from build.doors import process
@@ -16,11 +17,8 @@ __all__ = [
     "CACHE_EXPORT",
     "CACHE_IMPORT",
     "BuildFailed",
-    "BuilderInfo",
     "Buildx",
     "narrated",
-    "parse_builder",
-    "parse_version",
 ]
 
 CACHE_IMPORT = "importing cache manifest"
@@ -93,7 +91,15 @@ class Buildx:
             info = parse_builder(self._run("inspect", *((self._builder,) if self._builder else ())))
         except CommandFailed as error:
             raise _unreachable(self._builder, error.output.strip()) from error
-        return info
+        return replace(info, endpoint=self._address(info))
+
+    def _address(self, builder: BuilderInfo) -> str:
+        """Look up the context that a docker-container builder was made of; a name that docker does not know stays one."""
+        if builder.driver != "docker-container" or "://" in builder.endpoint:
+            return builder.endpoint
+        argv = ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}", builder.endpoint)
+        done = process.run(argv, env=self._environment, check=False, timeout_s=30)
+        return done.stdout.strip() or builder.endpoint
 
     def bake(  # noqa: PLR0913  (what a build is)
         self,

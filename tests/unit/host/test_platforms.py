@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.buildx import BuilderInfo
+from build.doors.builders import BuilderInfo
 from build.doors.effects import EngineHandle, EngineInfo
 from build.doors.platforms import Platform
 from build.errors import BadRequest
@@ -30,7 +30,8 @@ BUILDER = BuilderInfo(
     name="default", driver="docker", status="running", buildkit="", containerd_store=True,
     platforms=(AMD64, ARM64), natives=(AMD64,),
 )  # fmt: skip
-HANDLE = EngineHandle(kind="host", name="host", docker_host="unix:///x", environment=())
+HERE = "unix:///var/run/docker.sock"
+HANDLE = EngineHandle(kind="host", name="host", docker_host=HERE, environment=())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ HANDLE = EngineHandle(kind="host", name="host", docker_host="unix:///x", environ
 def test_where_the_engine_is_of_the_wanted_platform_nothing_is_emulated(
     wanted: Platform, here: Machine, engine: EngineInfo
 ) -> None:
-    assert emulation(wanted, here, engine=engine, local=here is not MAC) is None
+    assert emulation(wanted, here, engine=engine, docker_host=HERE) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_where_the_engine_is_of_the_wanted_platform_nothing_is_emulated(
 def test_stages_of_another_platform_than_the_engines_are_emulated(
     wanted: Platform, here: Machine, engine: EngineInfo, by: str
 ) -> None:
-    found = emulation(wanted, here, engine=engine, local=here is not MAC)
+    found = emulation(wanted, here, engine=engine, docker_host=HERE)
     assert found is not None
     assert (found.wanted, found.by) == (wanted, by)
     assert found.mend == f"INGOT_BUILD_PLATFORM={found.native} compiles natively, to the same bytes"
@@ -72,12 +73,20 @@ def test_stages_of_another_platform_than_the_engines_are_emulated(
 )
 def test_a_machine_that_is_emulated_as_a_whole_is_told_by_its_processor(here: Machine, by: str) -> None:
     wanted = build_platform_of(here)
-    assert emulation(wanted, replace(here, cpuinfo=""), local=True) is None
-    found = emulation(wanted, here, local=True)
+    assert emulation(wanted, replace(here, cpuinfo=""), docker_host=HERE) is None
+    found = emulation(wanted, here, docker_host=HERE)
     assert found is not None
     assert (found.by, found.native) == (by, "")
     assert found.mend == "build on a machine that is not emulated, or with an INGOT_BUILDER that is not"
-    assert emulation(wanted, here, engine=replace(ENGINE, architecture=here.machine), local=False) is None
+    assert (
+        emulation(
+            wanted,
+            here,
+            engine=replace(ENGINE, architecture=here.machine),
+            docker_host="ssh://me@big.example.org",
+        )
+        is None
+    )
 
 
 def build_platform_of(here: Machine) -> Platform:
@@ -87,22 +96,44 @@ def build_platform_of(here: Machine) -> Platform:
 @pytest.mark.parametrize("driver", ["docker", "docker-container"])
 def test_the_kernel_decides_and_not_what_a_builder_on_it_was_built_for(driver: str) -> None:
     builder = replace(BUILDER, driver=driver)
-    assert emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, local=True) is None
-    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, local=True) is not None
+    assert emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE) is None
+    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE) is not None
+
+
+BY_SSH = replace(BUILDER, driver="docker-container", endpoint="ssh://me@big.example.org")
 
 
 @pytest.mark.parametrize(
-    "builder", [replace(BUILDER, driver="remote"), replace(BUILDER, natives=(ARM64, AMD64))]
+    "builder",
+    [
+        replace(BUILDER, driver="remote"),
+        replace(BUILDER, driver="docker-container", natives=(ARM64, AMD64)),
+        BY_SSH,
+    ],
 )
 def test_a_builder_elsewhere_says_itself_what_it_runs(builder: BuilderInfo) -> None:
-    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, local=True) is None
-    found = emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, local=True)
+    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE) is None
+    found = emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE)
     assert found is not None
     assert found.native == AMD64
 
 
+def test_a_container_of_the_same_remote_machine_as_the_engine_is_on_its_kernel() -> None:
+    there = BY_SSH.endpoint
+    assert emulation(ARM64, SERVER, engine=ON_ARM, builder=BY_SSH, docker_host=there) is None
+    found = emulation(ARM64, SERVER, engine=ON_ARM, builder=BY_SSH, docker_host="ssh://me@other.example.org")
+    assert found is not None
+    assert found.native == AMD64
+
+
+def test_a_builder_elsewhere_helps_a_machine_that_is_emulated_as_a_whole() -> None:
+    here = replace(SERVER, cpuinfo=ROSETTA)
+    assert emulation(AMD64, here, engine=ENGINE, builder=BUILDER, docker_host=HERE) is not None
+    assert emulation(AMD64, here, engine=ENGINE, builder=BY_SSH, docker_host=HERE) is None
+
+
 def test_an_emulated_compile_is_refused_with_its_cost_and_both_ways_out() -> None:
-    found = emulation(AMD64, replace(LAPTOP, interpreters=("qemu-x86_64",)), engine=ON_ARM, local=True)
+    found = emulation(AMD64, replace(LAPTOP, interpreters=("qemu-x86_64",)), engine=ON_ARM, docker_host=HERE)
     with pytest.raises(BadRequest) as caught:
         refuse_emulation(found, allowed=False)
     assert caught.value.exit_code == 2
@@ -141,7 +172,7 @@ def test_doctor_names_an_emulated_compile_and_calls_it_a_fault_unless_it_was_ask
     assert emulation_finding(from_env({**env, "INGOT_EMULATE": "1"}, Path("/repo")), here, host).ok
     good = emulation_finding(from_env({"INGOT_BUILD_PLATFORM": AMD64}, Path("/repo")), here, host)
     assert (good.ok, good.found) == (
-        True, "none, compilers run on linux/amd64; foreign programs run by qemu-aarch64",
+        True, "compilers run on linux/amd64; foreign programs run by qemu-aarch64",
     )  # fmt: skip
 
 
