@@ -16,6 +16,7 @@ from build.errors import CommandFailed, Unavailable, Unreachable, WorkFailed
 __all__ = [
     "CACHE_EXPORT",
     "CACHE_IMPORT",
+    "EXPORTS",
     "BuildFailed",
     "Buildx",
     "narrated",
@@ -24,6 +25,8 @@ __all__ = [
 CACHE_IMPORT = "importing cache manifest"
 CACHE_EXPORT = "exporting cache"
 """How BuildKit names its work on a layer cache, whose errors end no build."""
+EXPORTS = ((CACHE_EXPORT, "layer cache"), ("exporting", "export"))
+"""What is made outside any stage, by how BuildKit begins to name it."""
 _TAIL = 40
 _NO_ENGINE = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|failed to dial|connect: connection refused|no builder .* found"
@@ -239,8 +242,8 @@ class _Narrator:
 
     def _own_work(self, event: BuildEvent) -> None:
         """Contexts, pulls, export: said only when bytes are moved."""
-        title = "export" if event.name.startswith("exporting") else event.name
-        if title == "export" and event.kind == "started":
+        title = next((title for start, title in EXPORTS if event.name.startswith(start)), event.name)
+        if event.name.startswith("exporting") and event.kind == "started":
             self._begin(title)
         elif event.kind in {"done", "cached", "error", "canceled"}:
             self._close(title, "failed" if event.kind == "error" else "")

@@ -198,6 +198,13 @@ def test_a_failed_stage_says_failed_and_what_was_cut_short_is_closed() -> None:
     ) == ["+probe", "+compile", "-compile failed", "-probe"]  # fmt: skip
 
 
+def test_a_layer_cache_that_is_not_written_is_no_failed_export() -> None:
+    assert tell(
+        "#13 exporting to oci image format", "#13 exporting layers 0.0s done", "#13 DONE 0.5s",
+        "#14 exporting cache to registry", "#14 preparing build cache for export", "#14 ERROR: connection refused",
+    ) == ["+export", "-export", "+layer cache", "-layer cache failed"]  # fmt: skip
+
+
 def test_only_real_transfers_are_told() -> None:
     name = "FROM registry.example/toolchain@sha256:01"
     assert tell(
