@@ -9,7 +9,7 @@ from pathlib import Path
 
 from build.doors import process
 from build.doors.nvidia import gpus
-from build.errors import IngotError, Unavailable
+from build.errors import BadRequest, IngotError, Unavailable
 from build.host import private
 from build.host.engine import HostEngine, look_at_host
 from build.host.platforms import Machine, build_platform, emulation, this_machine
@@ -147,13 +147,16 @@ def _bootstrap(settings: Settings) -> Finding:
 
 def emulation_finding(settings: Settings, here: Machine, host: HostEngine) -> Finding:
     """Report whether compilers would be emulated. Pure: what was found is handed in."""
-    wanted = build_platform(settings)
-    used = not host.lacks
+    try:
+        wanted = build_platform(settings)
+    except BadRequest as error:
+        return Finding(name="native compilers", ok=False, found=error.message, mend=error.hint)
+    used = not host.lacks and settings.engine != "private"
     found = emulation(
         wanted,
         here,
         engine=host.info if used else None,
-        builder=host.builder if used else None,
+        builder=host.builder if used or settings.builder else None,
         docker_host=host.handle.docker_host if used else "",
     )
     if found:

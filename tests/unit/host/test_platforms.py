@@ -183,6 +183,26 @@ def test_a_private_engine_runs_on_this_machine() -> None:
     assert not emulation_finding(settings, LAPTOP, lacking).ok
 
 
+def test_doctor_looks_at_the_engine_that_is_used_and_at_a_builder_that_was_named() -> None:
+    remote = replace(HANDLE, docker_host=BY_SSH.endpoint)
+    host = HostEngine(handle=remote, present=True, info=ON_ARM, builder=replace(BUILDER, natives=(ARM64,)))
+    env = {"INGOT_BUILD_PLATFORM": AMD64, "INGOT_ENGINE": "private"}
+    assert not emulation_finding(from_env({**env, "INGOT_ENGINE": "host"}, Path("/repo")), SERVER, host).ok
+    assert emulation_finding(from_env(env, Path("/repo")), SERVER, host).ok
+    farm = replace(host, builder=replace(BUILDER, driver="remote", natives=(ARM64,)))
+    assert not emulation_finding(from_env({**env, "INGOT_BUILDER": "farm"}, Path("/repo")), SERVER, farm).ok
+
+
+def test_doctor_goes_on_where_no_toolchain_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    found = emulation_finding(
+        from_env({}, Path("/repo")), SERVER, HostEngine(handle=HANDLE, present=True, info=ENGINE)
+    )
+    assert not found.ok
+    assert found.found == "no toolchain runs on this machine's architecture, riscv64"
+    assert found.mend == "name that of the builder: INGOT_BUILD_PLATFORM=linux/amd64 or linux/arm64"
+
+
 @dataclass
 class Says:
     """An engine, or a builder, that says one thing of itself."""
