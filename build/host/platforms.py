@@ -11,7 +11,15 @@ from build.doors.platforms import TARGET, Platform, machine, platform_of
 from build.errors import BadRequest
 from build.settings import Settings
 
-__all__ = ["Emulation", "Machine", "build_platform", "emulation", "refuse_emulation", "this_machine"]
+__all__ = [
+    "Emulated",
+    "Emulation",
+    "Machine",
+    "build_platform",
+    "emulation",
+    "refuse_emulation",
+    "this_machine",
+]
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -20,6 +28,10 @@ _COSTS = {
     "qemu": "compilers are 6 to 14 times slower under qemu",
     _ROSETTA: "what Rosetta costs is not measured; builds are reported to hang under it",
 }
+
+
+class Emulated(BadRequest):
+    """Compile stages would be emulated here, and nobody asked for that: a fault of the machine, not of what is built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +137,12 @@ def refuse_emulation(found: Emulation | None, *, allowed: bool, mend: str = "") 
     `mend` is what compiles natively where the platform is no choice.
 
     Raises:
-        BadRequest: it is emulated, and nobody asked for that.
+        Emulated: it is, and nobody asked for that.
     """
     if found is None:
         return ""
     if not allowed:
-        raise BadRequest(str(found), hint=f"{mend or found.mend}; INGOT_EMULATE=1 compiles all the same")
+        raise Emulated(str(found), hint=f"{mend or found.mend}; INGOT_EMULATE=1 compiles all the same")
     return str(found)
 
 
