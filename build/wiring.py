@@ -1,6 +1,6 @@
 """The doors of one run, opened when they are first needed, and what of the stations is made from doors alone."""
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from build.doors import store
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
-from build.doors.platforms import Platform
+from build.doors.platforms import TARGET, Platform
 from build.errors import BadRequest
 from build.host.platforms import build_platform, emulation, refuse_emulation, this_machine
 from build.pin.custody import Custody, Shelf
@@ -110,9 +110,15 @@ class Wiring:
             registry_has=self._registry_has,
             custody=self.custody,
             snapshot=self.settings.apt_snapshot,
-            platform=build_platform(self.settings),
+            platform=self._toolchain_platform(),
             before_compilers=lambda: self.compile_platform,
         )
+
+    def _toolchain_platform(self) -> Platform:
+        """Return the platform of toolchains that are looked for; a machine that runs none renders and checks all the same."""
+        with suppress(BadRequest):
+            return build_platform(self.settings)
+        return TARGET
 
     @property
     def layer_cache(self) -> "LayerCache | None":

@@ -216,6 +216,16 @@ class Says:
         return self.value
 
 
+def test_a_machine_that_runs_no_toolchain_is_refused_before_compilers_and_not_sooner(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "i686")
+    wiring = Wiring(settings=from_env({}, tmp_path), reporter=RecordingReporter())
+    assert wiring.images.platform == AMD64
+    with pytest.raises(BadRequest, match="no toolchain runs on this machine's architecture, i686"):
+        wiring.images.before_compilers()
+
+
 @pytest.mark.parametrize("emulate", ["", "1"])
 def test_a_run_asks_the_engine_before_compilers_run(tmp_path: Path, emulate: str) -> None:
     reporter = RecordingReporter()
