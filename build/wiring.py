@@ -61,16 +61,20 @@ class Wiring:
         """What compile stages run on, once the engine has shown that they are not emulated there, or may be.
 
         Raises:
-            BadRequest: they would be, and nobody asked for that.
+            Emulated: they would be, and nobody asked for that.
         """
         wanted = build_platform(self.settings)
+        self.refuse_emulated(wanted)
+        return wanted
+
+    def refuse_emulated(self, wanted: Platform, *, mend: str = "") -> None:
+        """Raise Emulated where compile stages for a platform would be emulated, and nobody asked for that."""
         found = emulation(
             wanted, this_machine(), engine=self.containers.info(), builder=self.buildx.inspect(),
-            local=self.engine.docker_host.startswith("unix://"),
+            docker_host=self.engine.docker_host,
         )  # fmt: skip
-        if warning := refuse_emulation(found, allowed=self.settings.emulate):
+        if warning := refuse_emulation(found, allowed=self.settings.emulate, mend=mend):
             self.reporter.warning(warning)
-        return wanted
 
     @cached_property
     def buildx(self) -> "Buildx":

@@ -1,6 +1,6 @@
 """`nox -s bench`: one server process, N equal requests, a sweep over contexts, the gate on the trend. Wires the others.
 
-(`nox -s benchmarks`, which measures the pipeline itself, is run.py.)
+(`nox -s benchmarks`, which measures the pipeline itself, is below pipeline/.)
 """
 
 import re

@@ -20,6 +20,8 @@ class BuilderInfo:
     buildkit: str
     """Its BuildKit's version; a distribution's own says `v0.0.0+unknown`."""
     containerd_store: bool
+    endpoint: str = ""
+    """Where its BuildKit runs: an address of docker or of BuildKit, or the name of a docker context."""
     natives: tuple[str, ...] = ()
     """What each node runs without emulation: BuildKit lists that first."""
 
@@ -54,6 +56,7 @@ def parse_builder(text: str) -> BuilderInfo:
         platforms=_platforms(node),
         buildkit=node.get("buildkit version", "") or node.get("buildkit", ""),
         containerd_store="org.mobyproject.buildkit.worker.snapshotter:" in text,
+        endpoint=node.get("endpoint", ""),
         natives=tuple(found[0] for found in natives if found),
     )
 

@@ -4,6 +4,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from build.doors import process
@@ -15,17 +16,17 @@ from build.errors import CommandFailed, Unavailable, Unreachable, WorkFailed
 __all__ = [
     "CACHE_EXPORT",
     "CACHE_IMPORT",
+    "EXPORTS",
     "BuildFailed",
-    "BuilderInfo",
     "Buildx",
     "narrated",
-    "parse_builder",
-    "parse_version",
 ]
 
 CACHE_IMPORT = "importing cache manifest"
 CACHE_EXPORT = "exporting cache"
 """How BuildKit names its work on a layer cache, whose errors end no build."""
+EXPORTS = ((CACHE_EXPORT, "layer cache"), ("exporting", "export"))
+"""What is made outside any stage, by how BuildKit begins to name it."""
 _TAIL = 40
 _NO_ENGINE = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|failed to dial|connect: connection refused|no builder .* found"
@@ -93,7 +94,15 @@ class Buildx:
             info = parse_builder(self._run("inspect", *((self._builder,) if self._builder else ())))
         except CommandFailed as error:
             raise _unreachable(self._builder, error.output.strip()) from error
-        return info
+        return replace(info, endpoint=self._address(info))
+
+    def _address(self, builder: BuilderInfo) -> str:
+        """Look up the context that a docker-container builder was made of; a name that docker does not know stays one."""
+        if builder.driver != "docker-container" or "://" in builder.endpoint:
+            return builder.endpoint
+        argv = ("docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}", builder.endpoint)
+        done = process.run(argv, env=self._environment, check=False, timeout_s=30)
+        return done.stdout.strip() or builder.endpoint
 
     def bake(  # noqa: PLR0913  (what a build is)
         self,
@@ -233,8 +242,8 @@ class _Narrator:
 
     def _own_work(self, event: BuildEvent) -> None:
         """Contexts, pulls, export: said only when bytes are moved."""
-        title = "export" if event.name.startswith("exporting") else event.name
-        if title == "export" and event.kind == "started":
+        title = next((title for start, title in EXPORTS if event.name.startswith(start)), event.name)
+        if event.name.startswith("exporting") and event.kind == "started":
             self._begin(title)
         elif event.kind in {"done", "cached", "error", "canceled"}:
             self._close(title, "failed" if event.kind == "error" else "")

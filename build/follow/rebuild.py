@@ -24,6 +24,7 @@ from build.follow.outbox import Outbox
 from build.follow.state import Leased, State
 from build.follow.watch import Incomplete, Report
 from build.follow.work import Outcome, Station, Work
+from build.host.platforms import Emulated
 from build.recipe.check import check
 from build.recipe.model import Recipe
 from build.recipe.select import select
@@ -264,11 +265,11 @@ class Rebuild:
             raise _StationFailed(station, error) from error
 
     def _remembered(self, one: _Try, failure: _StationFailed) -> Outcome:
-        """Count a failure. A missing network or engine is not the candidate's, and is not counted."""
+        """Count a failure. A missing network or engine, or a machine that emulates, is not the candidate's: not counted."""
         recipe, error = one.recipe, failure.error
         before = self.state.records().get(recipe.name)
         said = replace(self._record(one), station=failure.station, message=_why(error))
-        counted = None if isinstance(error, Unavailable) else failed(before, said)
+        counted = None if isinstance(error, Unavailable | Emulated) else failed(before, said)
         self.state.release(recipe.name, self.now(), counted)
         self.reporter.error(f"{recipe.name}: {failure.station}: {error.message}", error.hint)
         detail = f"{failure.station}: {said.message}"

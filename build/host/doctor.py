@@ -148,20 +148,20 @@ def _bootstrap(settings: Settings) -> Finding:
 def emulation_finding(settings: Settings, here: Machine, host: HostEngine) -> Finding:
     """Report whether compilers would be emulated. Pure: what was found is handed in."""
     wanted = build_platform(settings)
-    used = not host.lacks
+    used = not host.lacks and settings.engine != "private"
     found = emulation(
         wanted,
         here,
         engine=host.info if used else None,
-        builder=host.builder if used else None,
-        local=not used or host.handle.docker_host.startswith("unix://"),
+        builder=host.builder if used or settings.builder else None,
+        docker_host=host.handle.docker_host if used else "",
     )
     if found:
         mend = found.mend if settings.emulate else f"{found.mend}; INGOT_EMULATE=1 compiles all the same"
         return Finding(name="native compilers", ok=settings.emulate, found=str(found), mend=mend)
     others = ", ".join(name for name in here.interpreters if name.startswith(("qemu-", "rosetta")))
     can = f"; foreign programs run by {others}" if others else ""
-    return Finding(name="native compilers", ok=True, found=f"none, compilers run on {wanted}{can}")
+    return Finding(name="native compilers", ok=True, found=f"compilers run on {wanted}{can}")
 
 
 def _gpu() -> Finding:

@@ -6,13 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from build.doors.buildx import BuilderInfo
+from build.doors.builders import BuilderInfo
 from build.doors.effects import EngineInfo
 from build.doors.platforms import TARGET, Platform, machine, platform_of
 from build.errors import BadRequest
 from build.settings import Settings
 
-__all__ = ["Emulation", "Machine", "build_platform", "emulation", "refuse_emulation", "this_machine"]
+__all__ = [
+    "Emulated",
+    "Emulation",
+    "Machine",
+    "build_platform",
+    "emulation",
+    "refuse_emulation",
+    "this_machine",
+]
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -21,6 +29,10 @@ _COSTS = {
     "qemu": "compilers are 6 to 14 times slower under qemu",
     _ROSETTA: "what Rosetta costs is not measured; builds are reported to hang under it",
 }
+
+
+class Emulated(BadRequest):
+    """Compile stages would be emulated here, and nobody asked for that: a fault of the machine, not of what is built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,34 +96,49 @@ def emulation(
     *,
     engine: EngineInfo | None = None,
     builder: BuilderInfo | None = None,
-    local: bool,
+    docker_host: str,
 ) -> Emulation | None:
     """Say whether stages for `wanted` are emulated, and by what. Pure: what was found is handed in.
 
-    `local`: the engine runs on this machine's own kernel. Without an engine this machine stands for it.
+    `docker_host` is the engine's address. Without an engine this machine stands for it.
     """
+    elsewhere = builder is not None and _is_elsewhere(builder, docker_host)
+    local = not elsewhere and not _remote(docker_host)
     if local and (by := _machine_below(here)):
         return Emulation(wanted=wanted, native="", by=by)
     kernel = engine.architecture if engine else here.machine
     native: str = platform_of(kernel) or kernel
-    # One node of these is on the engine's kernel, which decides: such a BuildKit may be emulated itself.
-    if builder and not (builder.driver in {"docker", "docker-container"} and len(builder.natives) <= 1):
+    if builder and elsewhere:
         native = builder.native
     if not native or native == wanted:
         return None
     return Emulation(wanted=wanted, native=native, by=_interpreter(wanted, here, local=local))
 
 
-def refuse_emulation(found: Emulation | None, *, allowed: bool) -> str:
+def _is_elsewhere(builder: BuilderInfo, docker_host: str) -> bool:
+    """Say whether a builder is not on the engine's kernel, which else decides: a BuildKit on it may be emulated itself."""
+    if builder.driver == "docker-container" and len(builder.natives) <= 1:
+        return _remote(builder.endpoint) != _remote(docker_host)
+    return builder.driver != "docker"
+
+
+def _remote(address: str) -> str:
+    """Return the address of another machine; empty for a socket of this one, of which an engine may have several."""
+    return address if "://" in address and not address.startswith(("unix://", "npipe://")) else ""
+
+
+def refuse_emulation(found: Emulation | None, *, allowed: bool, mend: str = "") -> str:
     """Return the warning of an emulation that the user asked for; empty where nothing is emulated.
 
+    `mend` is what compiles natively where the platform is no choice.
+
     Raises:
-        BadRequest: it is emulated, and nobody asked for that.
+        Emulated: it is, and nobody asked for that.
     """
     if found is None:
         return ""
     if not allowed:
-        raise BadRequest(str(found), hint=f"{found.mend}; INGOT_EMULATE=1 compiles all the same")
+        raise Emulated(str(found), hint=f"{mend or found.mend}; INGOT_EMULATE=1 compiles all the same")
     return str(found)
 
 

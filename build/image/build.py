@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from build.doors import store
 from build.doors.bakefile import BakeTarget, output_attribute
-from build.doors.buildx import CACHE_EXPORT, BuildFailed, narrated
+from build.doors.buildx import EXPORTS, BuildFailed, narrated
 from build.doors.checkout import CheckoutState
 from build.doors.effects import Builder, Reporter
 from build.doors.progress import BuildEvent
@@ -23,8 +23,6 @@ from build.plan.model import ImagePlan
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
 
 _CCACHE = re.compile(r"ccache: hits=(\d+) misses=(\d+)")
-_EXPORTS = ((CACHE_EXPORT, "layer cache"), ("exporting", "export"))
-"""Phases outside any stage, by how BuildKit begins to name them."""
 _OF_THE_IMAGE_BEFORE = (
     "image.json", "smoke.json", "help.json", "push.json", "verify.json", "sbom.cdx.json", "provenance.json",
 )  # fmt: skip
@@ -40,7 +38,7 @@ class Phases:
 
     def see(self, event: BuildEvent) -> None:
         """Take one event."""
-        phase = event.stage or next((name for start, name in _EXPORTS if event.name.startswith(start)), "")
+        phase = event.stage or next((name for start, name in EXPORTS if event.name.startswith(start)), "")
         if event.kind == "done" and phase:
             self.seconds[phase] = round(self.seconds.get(phase, 0.0) + event.seconds, 3)
         if found := _CCACHE.search(event.text):

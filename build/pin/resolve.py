@@ -167,9 +167,13 @@ class Resolver:
                 there = self.sources.folder(known.source).is_dir()
         if there and known.toolchain:
             name = self.images.toolchain_name(recipe.toolchain.cuda, known.toolchain)
-            there = known.toolchain.platform == self.images.platform and self.images.holds(
-                name, known.toolchain
+            cuda, debian = (
+                read_cuda_lock(self.toolchains, recipe.toolchain.cuda),
+                read_debian_lock(self.toolchains),
             )
+            # Another build machine, or what only a cross toolchain is made from, gives another name.
+            wanted = self.images.toolchain_names(cuda, debian, mode="auto")
+            there = name in wanted and self.images.holds(name, known.toolchain)
         return there and self.images.holds("base", known.base)
 
 

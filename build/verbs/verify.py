@@ -95,6 +95,12 @@ def _from_bundle(arguments: argparse.Namespace, settings: Settings, console: Con
     wiring = Wiring(settings=settings, reporter=console)
     engine = {"engine": wiring.containers.info().version, "buildkit": wiring.buildx.inspect().buildkit}
     bundle, into = arguments.bundle.resolve(), arguments.into.resolve()
-    material, built = rebuild(bundle, into, how, builder=wiring.buildx, reporter=console, engine=engine)
+    material, built = rebuild(
+        bundle, into, how, builder=wiring.buildx, reporter=console, engine=engine,
+        before_compilers=partial(
+            wiring.refuse_emulated,
+            mend="the toolchain is the bundle's own: build it on a machine or with an INGOT_BUILDER of that platform",
+        ),
+    )  # fmt: skip
     console.note(f"{material.out / 'image'}: {built.digest}")
     return built

@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from build.doors import store
 from build.doors.effects import Builder, Reporter
+from build.doors.platforms import Platform
 from build.image.build import build_image, write_rendered
 from build.image.model import BuiltImage
 from build.publish.bundle import Material, materialise
@@ -32,12 +33,24 @@ class How:
     """Seconds that the times of all files are moved by."""
 
 
-def rebuild(
-    bundle: Path, into: Path, how: How, *, builder: Builder, reporter: Reporter, engine: Mapping[str, str]
+def rebuild(  # noqa: PLR0913  (what a build is, and how it may be otherwise)
+    bundle: Path,
+    into: Path,
+    how: How,
+    *,
+    builder: Builder,
+    reporter: Reporter,
+    engine: Mapping[str, str],
+    before_compilers: Callable[[Platform], object],
 ) -> tuple[Material, BuiltImage]:
-    """Prove a bundle and build it below `into`, an empty folder. The image and its log lie where the material says."""
+    """Prove a bundle and build it below `into`, an empty folder. The image and its log lie where the material says.
+
+    `before_compilers` is told what the bundle's toolchain runs on, and raises where that would be emulated.
+    """
     with reporter.step("prove the bundle"):
         material = materialise(bundle, into)
+    if material.plan.pin.toolchain:
+        before_compilers(material.plan.pin.toolchain.platform)
     write_rendered(material.plan, material.out)
     if not how.layer_cache:
         _make_new(material.out / "context" / "scripts")

@@ -192,7 +192,7 @@ def test_a_killed_verify_leaves_no_engine_for_ever(good: Checkout, settings: Set
     code = good.killed(r"prove the bundle", signal.SIGKILL, "verify", "minifork")
     assert code == -signal.SIGKILL
     assert private.status(second).state == "running", "nobody was left to stop it"
-    bundles = [path for path in (settings.cache / "bundles").iterdir() if path.is_dir()]
+    bundles = [path for path in (settings.cache / "bundles" / "scratch").iterdir() if path.is_dir()]
     assert bundles
     code = good.killed(r"prove the bundle", signal.SIGINT, "verify", "minifork")
     assert code == 130

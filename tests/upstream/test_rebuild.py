@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from build.doors.git import git_output
-from build.errors import Unreachable
+from build.errors import IngotError, Unreachable
 from build.follow.rebuild import Rebuild, SomeFailed
 from build.follow.work import Work
+from build.host.platforms import Emulated
 from tests.unit.follow.making import commit_files
 from tests.unit.follow.places import FORK, Place
 from tests.unit.follow.runner import NOW, STATIONS, broken, made, reached
@@ -100,10 +101,11 @@ def test_a_recipe_that_was_mended_starts_fresh(world: Place) -> None:
     assert outcomes(start(world))[0].verdict == "rebuilt"
 
 
-def test_a_missing_network_is_not_the_candidate_s(world: Place) -> None:
+@pytest.mark.parametrize("kind", [Unreachable, Emulated])
+def test_what_the_machine_lacks_is_not_the_candidate_s(world: Place, kind: type[IngotError]) -> None:
     def lost(_name: str, _work: Work) -> None:
-        message = "the registry cannot be reached"
-        raise Unreachable(message)
+        message = "not on this machine"
+        raise kind(message)
 
     for _ in range(4):
         assert outcomes(start(world, at=lost))[0].verdict == "failed"

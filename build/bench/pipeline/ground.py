@@ -47,7 +47,7 @@ class Ground:
         """Return the benchmarks' own settings: cache and engine are theirs."""
         cache = self.user.cache.resolve() / "benchmarks"
         return replace(
-            self.user, cache=cache, out=cache / "out", engine="private", engine_name="benchmarks"
+            self.user, cache=cache, out=cache / "out", engine="private", engine_name="benchmarks", builder=""
         )  # fmt: skip
 
     @cached_property
@@ -163,6 +163,8 @@ class Ground:
 _UNSET = (
     "INGOT_BUILDER",
     "BUILDX_BUILDER",
+    "INGOT_LAYER_CACHE",
+    "INGOT_LAYER_CACHE_WRITE",
     "INGOT_CUSTODY",
     "INGOT_ATTEST",
     "DOCKER_HOST",

@@ -12,7 +12,6 @@ __all__ = ["HEADER", "Found", "paged", "rows"]
 
 HEADER = ("name", "what", "ratio", "at most", "ours, s", "theirs, s", "peak")
 _BEGIN, _END = "<!-- figures: written by `nox -s benchmarks -- --write` -->\n", "<!-- end of figures -->\n"
-_LEAST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +47,8 @@ def paged(text: str, found: Found) -> str:
     """Put the figures into the page, in place of those that it has.
 
     Raises:
-        BadRequest: too few runs for a figure that is shown to others, or a page without a place for them.
+        BadRequest: the page has no place for them.
     """
-    if found.runs < _LEAST:
-        message = f"{found.runs} runs have no median to show"
-        raise BadRequest(message, hint=f"--runs {_LEAST} at least")
     before, begin, rest = text.partition(_BEGIN)
     _, end, after = rest.partition(_END)
     if not (begin and end):

@@ -23,6 +23,8 @@ __all__ = ["Asked", "benchmarks", "chosen"]
 _PAGE = "docs/benchmarks.md"
 _MOST_KERNELS = 128
 """The sample's own limit."""
+_LEAST_RUNS = 3
+"""Of a figure that is shown to others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,15 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
     """Measure.
 
     Raises:
-        BadRequest: a name that is unknown, a number of kernels that the sample cannot have.
+        BadRequest: a name that is unknown, a number of kernels that the sample cannot have, too few runs for the page.
         WorkFailed: a ratio is over its limit, or could not be measured; the answer goes with the error.
     """
     if not 1 <= asked.kernels <= _MOST_KERNELS:
         message = f"the sample cannot have {asked.kernels} kernel files"
         raise BadRequest(message, hint=f"--kernels takes 1 to {_MOST_KERNELS}")
+    if asked.write and asked.runs < _LEAST_RUNS:
+        message = f"{asked.runs} runs have no median to show"
+        raise BadRequest(message, hint=f"--write takes --runs {_LEAST_RUNS} at least")
     ground = Ground(user=settings, reporter=reporter, kernels=asked.kernels)
     comparisons = chosen(_table(ground), asked.names)
     before, ratios, broken = machine(), list[Ratio](), list[str]()

@@ -74,14 +74,15 @@ Platforms:        linux/amd64*, linux/386
     ("text", "expected", "exports"),
     [
         (DOCKER, BuilderInfo(name="default", driver="docker", status="running", buildkit="v0.0.0+unknown",
-                             platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=True, natives=("linux/amd64",)), True),
+                             platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=True, endpoint="default", natives=("linux/amd64",)), True),
         (NO_STORE, BuilderInfo(name="default", driver="docker", status="running", buildkit="v0.0.0+unknown",
-                               platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=False, natives=("linux/amd64",)), False),
+                               platforms=("linux/amd64", "linux/amd64/v2"), containerd_store=False, endpoint="default", natives=("linux/amd64",)), False),
         (CONTAINER, BuilderInfo(name="big", driver="docker-container", status="inactive", buildkit="",
-                                platforms=("linux/amd64", "linux/arm64"), containerd_store=False, natives=("linux/amd64",)), True),
+                                platforms=("linux/amd64", "linux/arm64"), containerd_store=False,
+                                endpoint="unix:///var/run/docker.sock", natives=("linux/amd64",)), True),
         (SEVERAL, BuilderInfo(name="farm", driver="remote", status="running", buildkit="v0.13.2",
                               platforms=("linux/amd64", "linux/386"), containerd_store=False,
-                              natives=("linux/arm64", "linux/amd64")), True),
+                              endpoint="ssh://builder@10.0.0.3", natives=("linux/arm64", "linux/amd64")), True),
         ("", BuilderInfo(name="", driver="", status="", buildkit="", platforms=(), containerd_store=False), False),
     ],
 )  # fmt: skip
@@ -197,6 +198,13 @@ def test_a_failed_stage_says_failed_and_what_was_cut_short_is_closed() -> None:
     ) == ["+probe", "+compile", "-compile failed", "-probe"]  # fmt: skip
 
 
+def test_a_layer_cache_that_is_not_written_is_no_failed_export() -> None:
+    assert tell(
+        "#13 exporting to oci image format", "#13 exporting layers 0.0s done", "#13 DONE 0.5s",
+        "#14 exporting cache to registry", "#14 preparing build cache for export", "#14 ERROR: connection refused",
+    ) == ["+export", "-export", "+layer cache", "-layer cache failed"]  # fmt: skip
+
+
 def test_only_real_transfers_are_told() -> None:
     name = "FROM registry.example/toolchain@sha256:01"
     assert tell(
@@ -295,6 +303,29 @@ def test_what_mends_an_engine(tmp_path: Path, said: str, hint: str) -> None:
     with pytest.raises(BuildFailed) as caught:
         bake(fake_docker(tmp_path, script), tmp_path)
     assert caught.value.hint.startswith(hint)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("inspected", "known", "endpoint"),
+    [
+        (CONTAINER.replace("unix:///var/run/docker.sock", "office"), True, "ssh://me@office"),
+        (CONTAINER.replace("unix:///var/run/docker.sock", "office"), False, "office"),
+        (CONTAINER, True, "unix:///var/run/docker.sock"),
+        (DOCKER, True, "default"),
+    ],
+)
+def test_the_context_of_a_builder_says_where_it_is(
+    tmp_path: Path,
+    inspected: str,
+    known: bool,  # noqa: FBT001
+    endpoint: str,
+) -> None:
+    (tmp_path / "inspected").write_text(inspected)
+    said = 'test "$*" = "context inspect --format {{.Endpoints.docker.Host}} office" && echo ssh://me@office'
+    contexts = said if known else "echo 'context \"office\": not found' >&2; exit 1"
+    script = f'case $1 in buildx) cat "{tmp_path}/inspected" ;; *) {contexts} ;; esac'
+    assert Buildx(fake_docker(tmp_path, script)).inspect().endpoint == endpoint
 
 
 @pytest.mark.processes

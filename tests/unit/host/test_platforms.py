@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from build.doors.buildx import BuilderInfo
+from build.doors.builders import BuilderInfo
 from build.doors.effects import EngineHandle, EngineInfo
 from build.doors.platforms import Platform
 from build.errors import BadRequest
@@ -30,7 +30,8 @@ BUILDER = BuilderInfo(
     name="default", driver="docker", status="running", buildkit="", containerd_store=True,
     platforms=(AMD64, ARM64), natives=(AMD64,),
 )  # fmt: skip
-HANDLE = EngineHandle(kind="host", name="host", docker_host="unix:///x", environment=())
+HERE = "unix:///var/run/docker.sock"
+HANDLE = EngineHandle(kind="host", name="host", docker_host=HERE, environment=())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ HANDLE = EngineHandle(kind="host", name="host", docker_host="unix:///x", environ
 def test_where_the_engine_is_of_the_wanted_platform_nothing_is_emulated(
     wanted: Platform, here: Machine, engine: EngineInfo
 ) -> None:
-    assert emulation(wanted, here, engine=engine, local=here is not MAC) is None
+    assert emulation(wanted, here, engine=engine, docker_host=HERE) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_where_the_engine_is_of_the_wanted_platform_nothing_is_emulated(
 def test_stages_of_another_platform_than_the_engines_are_emulated(
     wanted: Platform, here: Machine, engine: EngineInfo, by: str
 ) -> None:
-    found = emulation(wanted, here, engine=engine, local=here is not MAC)
+    found = emulation(wanted, here, engine=engine, docker_host=HERE)
     assert found is not None
     assert (found.wanted, found.by) == (wanted, by)
     assert found.mend == f"INGOT_BUILD_PLATFORM={found.native} compiles natively, to the same bytes"
@@ -72,15 +73,23 @@ def test_stages_of_another_platform_than_the_engines_are_emulated(
 )
 def test_a_machine_that_is_emulated_as_a_whole_is_told_by_its_processor(here: Machine, by: str) -> None:
     wanted = build_platform_of(here)
-    assert emulation(wanted, replace(here, cpuinfo=""), local=True) is None
-    found = emulation(wanted, here, local=True)
+    assert emulation(wanted, replace(here, cpuinfo=""), docker_host=HERE) is None
+    found = emulation(wanted, here, docker_host=HERE)
     assert found is not None
     assert (found.by, found.native) == (by, "")
     assert (
         found.mend
         == "build on an x86_64 or arm64 machine that is not emulated, or with an INGOT_BUILDER on one"
     )
-    assert emulation(wanted, here, engine=replace(ENGINE, architecture=here.machine), local=False) is None
+    assert (
+        emulation(
+            wanted,
+            here,
+            engine=replace(ENGINE, architecture=here.machine),
+            docker_host="ssh://me@big.example.org",
+        )
+        is None
+    )
 
 
 def build_platform_of(here: Machine) -> Platform:
@@ -90,22 +99,44 @@ def build_platform_of(here: Machine) -> Platform:
 @pytest.mark.parametrize("driver", ["docker", "docker-container"])
 def test_the_kernel_decides_and_not_what_a_builder_on_it_was_built_for(driver: str) -> None:
     builder = replace(BUILDER, driver=driver)
-    assert emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, local=True) is None
-    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, local=True) is not None
+    assert emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE) is None
+    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE) is not None
+
+
+BY_SSH = replace(BUILDER, driver="docker-container", endpoint="ssh://me@big.example.org")
 
 
 @pytest.mark.parametrize(
-    "builder", [replace(BUILDER, driver="remote"), replace(BUILDER, natives=(ARM64, AMD64))]
+    "builder",
+    [
+        replace(BUILDER, driver="remote"),
+        replace(BUILDER, driver="docker-container", natives=(ARM64, AMD64)),
+        BY_SSH,
+    ],
 )
 def test_a_builder_elsewhere_says_itself_what_it_runs(builder: BuilderInfo) -> None:
-    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, local=True) is None
-    found = emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, local=True)
+    assert emulation(AMD64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE) is None
+    found = emulation(ARM64, LAPTOP, engine=ON_ARM, builder=builder, docker_host=HERE)
     assert found is not None
     assert found.native == AMD64
 
 
+def test_a_container_of_the_same_remote_machine_as_the_engine_is_on_its_kernel() -> None:
+    there = BY_SSH.endpoint
+    assert emulation(ARM64, SERVER, engine=ON_ARM, builder=BY_SSH, docker_host=there) is None
+    found = emulation(ARM64, SERVER, engine=ON_ARM, builder=BY_SSH, docker_host="ssh://me@other.example.org")
+    assert found is not None
+    assert found.native == AMD64
+
+
+def test_a_builder_elsewhere_helps_a_machine_that_is_emulated_as_a_whole() -> None:
+    here = replace(SERVER, cpuinfo=ROSETTA)
+    assert emulation(AMD64, here, engine=ENGINE, builder=BUILDER, docker_host=HERE) is not None
+    assert emulation(AMD64, here, engine=ENGINE, builder=BY_SSH, docker_host=HERE) is None
+
+
 def test_an_emulated_compile_is_refused_with_its_cost_and_both_ways_out() -> None:
-    found = emulation(AMD64, replace(LAPTOP, interpreters=("qemu-x86_64",)), engine=ON_ARM, local=True)
+    found = emulation(AMD64, replace(LAPTOP, interpreters=("qemu-x86_64",)), engine=ON_ARM, docker_host=HERE)
     with pytest.raises(BadRequest) as caught:
         refuse_emulation(found, allowed=False)
     assert caught.value.exit_code == 2
@@ -131,7 +162,7 @@ def test_the_platform_is_the_machines_own_or_the_one_that_is_asked_for(
     monkeypatch.setattr("platform.machine", lambda: "riscv64")
     settings = from_env({}, Path("/repo"))
     assert build_platform(settings) == AMD64, "what needs no compiler works on any machine"
-    found = emulation(build_platform(settings), Machine(machine="riscv64"), local=True)
+    found = emulation(build_platform(settings), Machine(machine="riscv64"), docker_host=HERE)
     with pytest.raises(BadRequest, match="compile stages for linux/amd64 are emulated on riscv64"):
         refuse_emulation(found, allowed=False)
 
@@ -147,7 +178,7 @@ def test_doctor_names_an_emulated_compile_and_calls_it_a_fault_unless_it_was_ask
     assert emulation_finding(from_env({**env, "INGOT_EMULATE": "1"}, Path("/repo")), here, host).ok
     good = emulation_finding(from_env({"INGOT_BUILD_PLATFORM": AMD64}, Path("/repo")), here, host)
     assert (good.ok, good.found) == (
-        True, "none, compilers run on linux/amd64; foreign programs run by qemu-aarch64",
+        True, "compilers run on linux/amd64; foreign programs run by qemu-aarch64",
     )  # fmt: skip
 
 
@@ -156,6 +187,26 @@ def test_a_private_engine_runs_on_this_machine() -> None:
     settings = from_env({"INGOT_BUILD_PLATFORM": AMD64}, Path("/repo"))
     assert emulation_finding(settings, SERVER, lacking).ok
     assert not emulation_finding(settings, LAPTOP, lacking).ok
+
+
+def test_doctor_looks_at_the_engine_that_is_used_and_at_a_builder_that_was_named() -> None:
+    remote = replace(HANDLE, docker_host=BY_SSH.endpoint)
+    host = HostEngine(handle=remote, present=True, info=ON_ARM, builder=replace(BUILDER, natives=(ARM64,)))
+    env = {"INGOT_BUILD_PLATFORM": AMD64, "INGOT_ENGINE": "private"}
+    assert not emulation_finding(from_env({**env, "INGOT_ENGINE": "host"}, Path("/repo")), SERVER, host).ok
+    assert emulation_finding(from_env(env, Path("/repo")), SERVER, host).ok
+    farm = replace(host, builder=replace(BUILDER, driver="remote", natives=(ARM64,)))
+    assert not emulation_finding(from_env({**env, "INGOT_BUILDER": "farm"}, Path("/repo")), SERVER, farm).ok
+
+
+def test_doctor_goes_on_where_no_toolchain_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    host = HostEngine(handle=HANDLE, present=True, info=ENGINE)
+    found = emulation_finding(
+        from_env({"INGOT_ENGINE": "private"}, Path("/repo")), Machine(machine="riscv64"), host
+    )
+    assert not found.ok
+    assert found.found.startswith("compile stages for linux/amd64 are emulated on riscv64 by qemu")
 
 
 @dataclass
@@ -169,6 +220,17 @@ class Says:
 
     def inspect(self) -> object:
         return self.value
+
+
+def test_a_machine_that_runs_no_toolchain_is_refused_before_compilers_and_not_sooner(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "i686")
+    wiring = Wiring(settings=from_env({}, tmp_path), reporter=RecordingReporter())
+    assert wiring.images.platform == AMD64
+    found = emulation(build_platform(wiring.settings), Machine(machine="i686"), docker_host=HERE)
+    with pytest.raises(BadRequest, match="compile stages for linux/amd64 are emulated on i686"):
+        refuse_emulation(found, allowed=False)
 
 
 @pytest.mark.parametrize("emulate", ["", "1"])

@@ -12,6 +12,7 @@ import pytest
 from build.doors import store
 from build.errors import Unreachable, WorkFailed
 from build.pin.images import ImageStore
+from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import PinnedImage, PinnedSource
 from build.pin.packages import Packages
 from build.pin.resolve import Resolver
@@ -104,14 +105,18 @@ class Exports:
 
 def test_a_pin_with_the_toolchain_of_another_build_machine_is_resolved_anew(tmp_path: Path) -> None:
     made = resolver(tmp_path, answer=True)
-    names = ("toolchain-13.0-bootstrap-cross-cccccccccccc", "base")
+    images = replace(made.images, platform="linux/arm64")
+    cuda = read_cuda_lock(made.toolchains, RECIPE.toolchain.cuda)
+    debian = read_debian_lock(made.toolchains)
+    (named,) = images.toolchain_names(cuda, debian, mode="bootstrap")
+    names = (named, "base")
     base = PinnedImage(
         lock="1" * 64,
         digest=Digest("sha256:" + "2" * 64),
         origin="bootstrapped: debian/bookworm",
         packages=(),
     )
-    toolchain = replace(base, platform="linux/arm64", cross="c" * 64)
+    toolchain = replace(base, platform="linux/arm64", cross=named.rpartition("-")[2])
     for name, image in zip(names, (toolchain, base), strict=True):
         place = tmp_path / "images" / f"{name}-{'1' * 12}"
         store.write_artifact(place / "pinned.json", image)
@@ -120,7 +125,12 @@ def test_a_pin_with_the_toolchain_of_another_build_machine_is_resolved_anew(tmp_
         )
     sources = cast("Sources", Exports(tmp_path))
     known = replace(PIN, toolchain=toolchain, base=base)
-    there = replace(made, sources=sources, images=replace(made.images, platform="linux/arm64"))
+    there = replace(made, sources=sources, images=images)
     assert there._still_there(RECIPE, known)
     here = replace(made, sources=sources, images=replace(made.images, platform="linux/amd64"))
     assert not here._still_there(RECIPE, known)
+    templates = shutil.copytree(made.images.templates, tmp_path / "templates")
+    changed = replace(there, images=replace(images, templates=templates))
+    assert changed._still_there(RECIPE, known)
+    (templates / "cross.cmake").write_text("set(CMAKE_SYSTEM_NAME Linux)\n")
+    assert not changed._still_there(RECIPE, known), "what a cross toolchain is also made from has changed"

@@ -8,12 +8,13 @@ import sys
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from build.doors.platforms import Platform
 from build.pin.model import PatchProof, Pin
 from build.plan.plan import Places, make_plan
 from build.recipe.model import CMakeOption, Driver, Healthcheck, LinkFix, Recipe, SdistSource, SmokeModel
@@ -117,12 +118,10 @@ IS_NOTHING: dict[str, st.SearchStrategy[Any]] = {
     "pin.toolchain.digest": SHA256.map(lambda hexed: Digest(f"sha256:{hexed}")),
     "pin.toolchain.origin": TEXT,
     "pin.toolchain.packages": WORDS,
-    "pin.toolchain.platform": st.sampled_from(["linux/amd64", "linux/arm64"]),
-    "pin.toolchain.cross": SHA256,
     "pin.base.origin": TEXT,
     "pin.base.packages": WORDS,
-    "pin.base.platform": st.sampled_from(["linux/amd64", "linux/arm64"]),
-    "pin.base.cross": SHA256,
+    **dict.fromkeys(("pin.toolchain.platform", "pin.base.platform"), st.sampled_from(get_args(Platform))),
+    **dict.fromkeys(("pin.toolchain.cross", "pin.base.cross"), SHA256),
 }
 """What may be anything: the same image."""
 

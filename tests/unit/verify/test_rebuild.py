@@ -1,14 +1,18 @@
 """A bundle is built with nothing of this checkout's own, and what is varied changes nothing that is built."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from build.errors import WorkFailed
+from build.errors import BadRequest, WorkFailed
+from build.settings import from_env
 from build.verify.rebuild import How, rebuild
+from build.wiring import Wiring
 from tests.fakes import FakeBuilder, RecordingReporter
 from tests.layouts import write_layout
+from tests.unit.host.test_platforms import BUILDER, HANDLE, ON_ARM, Says
 from tests.unit.publish.bundles import PATCH, planned
 
 pytestmark = pytest.mark.processes
@@ -28,10 +32,12 @@ def recording() -> FakeBuilder:
 )
 def test_what_is_asked_of_bake(tmp_path: Path, how: How, options: tuple[str, ...]) -> None:
     bundle = planned(tmp_path, PATCH).gather(tmp_path / "bundle")
-    builder = recording()
+    builder, asked = recording(), list[str]()
     material, built = rebuild(
-        bundle, tmp_path / "into", how, builder=builder, reporter=RecordingReporter(), engine={"engine": "1"}
-    )
+        bundle, tmp_path / "into", how, builder=builder, reporter=RecordingReporter(), engine={"engine": "1"},
+        before_compilers=asked.append,
+    )  # fmt: skip
+    assert asked == ["linux/amd64"]
     assert builder.calls == [("mini",)]
     assert builder.options[2:] == ["--set", "mini.args.BUILDPLATFORM=linux/amd64", *options]
     assert not any("cache-from" in word for word in builder.options), "layers of others prove nothing"
@@ -49,6 +55,7 @@ def scripts(tmp_path: Path, name: str, how: How) -> dict[str, str]:
         builder=recording(),
         reporter=RecordingReporter(),
         engine={},
+        before_compilers=print,
     )
     return {path.name: path.read_text() for path in (material.out / "context" / "scripts").glob("*.sh")}
 
@@ -74,7 +81,8 @@ def test_file_times_move_and_are_never_of_the_future(tmp_path: Path) -> None:
     bundle = planned(tmp_path).gather(tmp_path / "bundle")
     plain, moved = (
         rebuild(
-            bundle, tmp_path / str(shift), How(shift_s=shift), builder=recording(), reporter=RecordingReporter(), engine={}
+            bundle, tmp_path / str(shift), How(shift_s=shift), builder=recording(), reporter=RecordingReporter(), engine={},
+            before_compilers=print,
         )[0]
         for shift in (0, 1000)
     )  # fmt: skip
@@ -93,5 +101,25 @@ def test_a_bundle_that_was_changed_is_not_built(tmp_path: Path) -> None:
     (bundle / "patches" / PATCH).write_text("nothing")
     builder = recording()
     with pytest.raises(WorkFailed, match="the pin says"):
-        rebuild(bundle, tmp_path / "into", How(), builder=builder, reporter=RecordingReporter(), engine={})
+        rebuild(
+            bundle, tmp_path / "into", How(), builder=builder, reporter=RecordingReporter(), engine={},
+            before_compilers=print,
+        )  # fmt: skip
+    assert builder.calls == []
+
+
+def test_a_bundle_whose_compilers_would_be_emulated_is_not_built(tmp_path: Path) -> None:
+    bundle = planned(tmp_path, PATCH).gather(tmp_path / "bundle")
+    settings = from_env({"INGOT_BUILD_PLATFORM": "linux/arm64"}, tmp_path)
+    wiring = Wiring(settings=settings, reporter=RecordingReporter())
+    vars(wiring).update(engine=HANDLE, containers=Says(ON_ARM), buildx=Says(BUILDER))
+    builder = recording()
+    with pytest.raises(
+        BadRequest, match="compile stages for linux/amd64 are emulated on linux/arm64"
+    ) as caught:
+        rebuild(
+            bundle, tmp_path / "into", How(), builder=builder, reporter=RecordingReporter(), engine={},
+            before_compilers=partial(wiring.refuse_emulated, mend="build it elsewhere"),
+        )  # fmt: skip
+    assert caught.value.hint == "build it elsewhere; INGOT_EMULATE=1 compiles all the same"
     assert builder.calls == []

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from build.bench.pipeline.compiled import half_done
-from build.bench.pipeline.ground import edit
+from build.bench.pipeline.ground import Ground, edit
 from build.bench.pipeline.machine import Machine, machine
 from build.bench.pipeline.page import Found, paged
 from build.bench.pipeline.ratio import Ratio
@@ -70,10 +70,26 @@ def test_the_page_takes_new_figures_in_place_of_old_ones() -> None:
     assert paged(again, FOUND) == again
 
 
-def test_too_few_runs_are_not_shown_to_others() -> None:
+def test_too_few_runs_for_the_page_start_nothing(tmp_path: Path) -> None:
+    settings = from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT)
     with pytest.raises(BadRequest) as error:
-        paged("", replace(FOUND, runs=2))
-    assert (error.value.message, error.value.hint) == ("2 runs have no median to show", "--runs 3 at least")
+        benchmarks(Asked(names=("watch",), runs=2, write=True), settings, RecordingReporter())
+    assert error.value.message == "2 runs have no median to show"
+    assert error.value.hint == "--write takes --runs 3 at least"
+    assert not list(tmp_path.iterdir())
+
+
+def test_builder_and_layer_cache_of_the_user_are_not_the_benchmarks(tmp_path: Path) -> None:
+    env = {
+        "INGOT_CACHE": str(tmp_path / "cache"),
+        "INGOT_BUILDER": "farm",
+        "INGOT_LAYER_CACHE": "registry.example.org/me",
+        "INGOT_LAYER_CACHE_WRITE": "1",
+    }
+    ground = Ground(user=from_env(env, ROOT), reporter=RecordingReporter(), kernels=1)
+    assert ground.settings.builder == ""
+    child = from_env({**env, **(ground.command(tmp_path, "image").env or {})}, tmp_path)
+    assert (child.layer_cache, child.layer_cache_write, child.builder) == (None, False, "")
 
 
 def test_a_page_without_a_place_for_figures_is_refused() -> None:
