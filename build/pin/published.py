@@ -20,6 +20,8 @@ __all__ = ["PublishedFiles"]
 
 _RECORD = "files.json"
 _STAGE = "files"
+_PACKAGES = "packages"
+"""What says that packages are installed at all where the recipe says: a pattern that fits nothing is no error."""
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]*")
 """Paths that mean themselves in a Dockerfile, where `$` names a variable and `*`, `?` and `[` many files."""
 _NO_PULL = re.compile(
@@ -66,34 +68,33 @@ class PublishedFiles:
             raise WorkFailed(message, hint="a patch there names files by letters, digits and _ . / + @ -")
         if not paths:
             return {}
-        key = store.sha256_text(store.canonical_json([source.image, source.site_packages, paths]))
-        place = self.cache / "published" / key[:12]
+        dockerfile = self._dockerfile(source, paths)
+        place = self.cache / "published" / store.sha256_text(dockerfile)[:12]
         with store.locked(place.with_name(f"{place.name}.lock")):
             if not (place / _RECORD).exists():
-                self._take(source, paths, place)
+                work = place.with_name(f".{place.name}.part")
+                store.discard(work)
+                store.write_text(work / "Dockerfile", dockerfile)
+                self._take(source, paths, work)
+                store.replace_dir(work, place)
         return dict(_kept(place))
 
-    def _take(self, source: VendorSource, paths: tuple[str, ...], place: Path) -> None:
-        work = place.with_name(f".{place.name}.part")
-        store.discard(work)
-        (work / "context").mkdir(parents=True)
+    def _dockerfile(self, source: VendorSource, paths: tuple[str, ...]) -> str:
         copies = [(_only(source.site_packages, path), f"/{number}") for number, path in enumerate(paths)]
-        dockerfile = render(self.templates, "published.Dockerfile.j2", image=source.image, copies=copies)
-        store.write_text(work / "Dockerfile", dockerfile)
+        copies.append((f"{source.site_packages}/*.dist-info/METADATA", f"/{_PACKAGES}/"))
+        return render(self.templates, "published.Dockerfile.j2", image=source.image, copies=copies)
+
+    def _take(self, source: VendorSource, paths: tuple[str, ...], work: Path) -> None:
         with self.reporter.step(f"{len(paths)} file{'s' if len(paths) > 1 else ''} of {source.image}"):
             self._bake(source, work)
-        taken = _Taken(
-            image=source.image,
-            site_packages=source.site_packages,
-            files=tuple(
-                _taken(work / _STAGE / str(number), path, source.image) for number, path in enumerate(paths)
-            ),
-        )
-        store.discard(work / "context")
+        if not (work / _STAGE / _PACKAGES / "METADATA").is_file():
+            raise _elsewhere(source)
+        found = (_taken(work / _STAGE / str(number), path, source.image) for number, path in enumerate(paths))
+        taken = _Taken(image=source.image, site_packages=source.site_packages, files=tuple(found))
         store.write_artifact(work / _RECORD, taken)
-        store.replace_dir(work, place)
 
     def _bake(self, source: VendorSource, work: Path) -> None:
+        (work / "context").mkdir()
         target = BakeTarget(
             name=_STAGE,
             context=str(work / "context"),
@@ -151,8 +152,12 @@ def _kept(place: Path) -> Iterator[tuple[str, bytes]]:
 def _explained(error: BuildFailed, refused: list[str], source: VendorSource) -> WorkFailed | Unreachable:
     if said := next((text for text in refused if _NO_PULL.search(text)), ""):
         return Unreachable(f"{source.image} cannot be pulled: {said}", hint=error.hint)
-    # The last of the path's words alone: BuildKit says it with the folder in front where it has mounted the image.
+    # BuildKit says so unless it has copied nothing before: two patterns that fit nothing are the same to its cache.
     if any(text.endswith(f"{source.site_packages}: no such file or directory") for text in refused):
-        message = f"{source.image} has no folder {source.site_packages}"
-        return WorkFailed(message, hint="write where its packages lie into source.site_packages")
+        return _elsewhere(source)
     return error
+
+
+def _elsewhere(source: VendorSource) -> WorkFailed:
+    message = f"{source.image} has no packages in {source.site_packages}"
+    return WorkFailed(message, hint="write where they lie into source.site_packages")

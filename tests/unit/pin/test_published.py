@@ -35,6 +35,7 @@ new file mode 100644
 @@ -0,0 +1 @@
 +value = 1
 """
+FILE = "package/values.py"
 
 Put = Callable[[Path], object]
 
@@ -50,6 +51,8 @@ class Published:
     files: Mapping[str, Put]
     says: str = ""
     """How its build fails."""
+    packages: bool = True
+    """Some are installed where the recipe says."""
     dockerfiles: list[str] = field(default_factory=list)
 
     def builder(self) -> FakeBuilder:
@@ -63,11 +66,17 @@ class Published:
         if self.says:
             raise BuildFailed(stage="", step="a step", tail=(self.says,), log=folder.parent / "build.log")
         folder.mkdir()
-        for line in re.findall(r"^COPY --from=publisher (.*)$", dockerfile, re.MULTILINE):
-            pattern, target = json.loads(line)
+        *copies, (packages, place) = [
+            json.loads(line) for line in re.findall(r"^COPY --from=publisher (.*)$", dockerfile, re.MULTILINE)
+        ]
+        assert (packages, place) == (f"{SITE}/*.dist-info/METADATA", "/packages/")
+        if self.packages:
+            (folder / "packages").mkdir()
+            (folder / "packages" / "METADATA").write_text("Name: package")
+        for pattern, number in copies:
             path = re.sub(r"\[(.)\]", r"\1", pattern).removeprefix(f"{SITE}/")
             if put := self.files.get(path):
-                put(folder / target[1:])
+                put(folder / number[1:])
 
 
 def reader(tmp_path: Path, published: Published) -> PublishedFiles:
@@ -150,8 +159,7 @@ def test_what_was_taken_is_asked_for_once(tmp_path: Path) -> None:
         ({"package/values.py": text(AFTER)}, " is already applied: the source has this change"),
         (
             {"package/values.py": text(BEFORE.replace("value_11 = 11", "eleven = 11"))},
-            " conflicts with the source at package/values.py:8: its target is gone,"
-            " package/values.py has none of the lines that it changes",
+            f" conflicts with the source at {FILE}:8: its target is gone, {FILE} has none of the lines that it changes",
         ),
         (
             {"package/values.py": text(BEFORE.replace("value_8 = 8", "eight = 8"))},
@@ -183,12 +191,13 @@ def test_nothing_of_a_path_is_a_pattern_or_an_instruction(tmp_path: Path) -> Non
     published = Published({"package/c++.py": text("x")})
     taken = reader(tmp_path, published).read(SOURCE, ["package/c++.py", "a.py"])
     assert taken == {"package/c++.py": b"x"}
-    assert published.dockerfiles[0].splitlines()[1:] == [
+    assert published.dockerfiles[0].splitlines()[2:] == [
         f"FROM {IMAGE} AS publisher",
         "",
         "FROM scratch AS files",
         f'COPY --from=publisher ["{SITE}/[a].py", "/0"]',
         f'COPY --from=publisher ["{SITE}/[p]ackage/c++.py", "/1"]',
+        f'COPY --from=publisher ["{SITE}/*.dist-info/METADATA", "/packages/"]',
     ]
 
 
@@ -267,12 +276,18 @@ def test_a_registry_that_does_not_answer_is_told_before_a_build(tmp_path: Path) 
     assert not published.dockerfiles
 
 
-def test_packages_that_lie_elsewhere(tmp_path: Path) -> None:
-    says = f"lstat /var/lib/docker/tmp/buildkit-mount1{SITE}: no such file or directory"
+@pytest.mark.parametrize(
+    "published",
+    [
+        Published({}, says=f"lstat /var/lib/docker/tmp/buildkit-mount1{SITE}: no such file or directory"),
+        Published({}, packages=False),
+    ],
+)
+def test_packages_that_lie_elsewhere(tmp_path: Path, published: Published) -> None:
     with pytest.raises(WorkFailed) as caught:
-        reader(tmp_path, Published({}, says=says)).read(SOURCE, ["a.py"])
-    assert caught.value.message == f"{IMAGE} has no folder {SITE}"
-    assert caught.value.hint == "write where its packages lie into source.site_packages"
+        reader(tmp_path, published).read(SOURCE, ["a.py"])
+    assert caught.value.message == f"{IMAGE} has no packages in {SITE}"
+    assert caught.value.hint == "write where they lie into source.site_packages"
 
 
 def test_another_failure_of_the_build_stays_what_it_is(tmp_path: Path) -> None:
