@@ -1,8 +1,8 @@
-"""Changes to installed packages, proven before a build: diffs against the wheels' own files, patch sets at their commits."""
+"""Changes to installed packages, proven before a build: diffs against the files as published, patch sets at their commits."""
 
 import os
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,21 @@ from build.errors import BadRequest, WorkFailed
 from build.pin.model import PinnedSet, PinnedSource
 from build.pin.patches import apply_patch, prove_patches, touched
 from build.pin.source import Sources
-from build.pin.wheelfiles import wheel_files
 from build.recipe.model import GitSource, Recipe
 from build.recipe.patchsets import PatchSet
 from build.recipe.words import names
 
-__all__ = ["Patching"]
+__all__ = ["Installed", "Patching"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """The files of packages as their publisher has them."""
+
+    origin: str
+    """What they are out of, as an address with the hash in it."""
+    read: Callable[[Collection[str]], Mapping[str, bytes]]
+    """Returns those of some paths below site-packages that are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +34,15 @@ class Patching:
 
     sources: Sources
 
-    def diffs(self, recipe: Recipe, pinned: PinnedSource, wheels: Iterable[Path]) -> PinnedSource:
-        """Apply a recipe's patches to the files of its wheels, and leave the files as they are then exported.
+    def diffs(self, recipe: Recipe, pinned: PinnedSource, installed: Installed) -> PinnedSource:
+        """Apply a recipe's patches to the installed files, and leave the files as they are then exported.
 
         Raises:
             PatchRefused: a patch does not apply exactly, is in the package already, or its target is gone.
         """
         if not recipe.patches:
             return pinned
-        index = self._unpatched(recipe, pinned, wheels)
+        index = self._unpatched(recipe, installed)
         found = self._patched(recipe, pinned, index)
         self.sources.exports.write(index, found, ())
         index.discard()
@@ -62,7 +71,7 @@ class Patching:
         return all(folder.is_dir() for _, folder in self.contexts(pinned, sets))
 
     def prove(
-        self, recipe: Recipe, pinned: PinnedSource, sets: tuple[PinnedSet, ...], wheels: Iterable[Path]
+        self, recipe: Recipe, pinned: PinnedSource, sets: tuple[PinnedSet, ...], installed: Installed
     ) -> None:
         """Hold what was exported against the pin, to the byte.
 
@@ -71,7 +80,7 @@ class Patching:
         """
         prove_patches(self.sources.patches, pinned)
         if pinned.patches:
-            index = self._unpatched(recipe, pinned, wheels)
+            index = self._unpatched(recipe, installed)
             found, entries = self._patched(recipe, pinned, index), index.entries()
             index.discard()
             if found != pinned:
@@ -85,14 +94,19 @@ class Patching:
         for one, asked in zip(sets, recipe.patch_sets, strict=True):
             self.sources.prove(_as_source(recipe, asked), one.source)
 
-    def _unpatched(self, recipe: Recipe, pinned: PinnedSource, wheels: Iterable[Path]) -> TreeIndex:
-        """Take the files that the patches name out of the wheels, as if they were a commit."""
+    def _unpatched(self, recipe: Recipe, installed: Installed) -> TreeIndex:
+        """Take the files that the patches name, as if they were a commit. Names that lead elsewhere are refused later."""
         texts = [(self.sources.patches / one.file).read_text("utf-8", "replace") for one in recipe.patches]
-        wanted = {name for text in texts for name in touched(text) if ".." not in name.split("/")}
-        mirror = self.sources.mirrors.mirror(f"wheels://{pinned.archive_sha256}")
+        wanted = {
+            name
+            for text in texts
+            for name in touched(text)
+            if ".." not in name.split("/") and not name.startswith("/")
+        }
+        mirror = self.sources.mirrors.mirror(installed.origin)
         index = self.sources.mirrors.index(mirror, mirror / f"index.{os.getpid()}")
         with tempfile.TemporaryDirectory(dir=mirror) as scratch:
-            for name, data in wheel_files(wheels, wanted).items():
+            for name, data in installed.read(wanted).items():
                 path = Path(scratch, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)

@@ -1,6 +1,7 @@
 """Recipe to pin: source, patches, toolchain and base, each asked for once and proven. Wires the others to the doors."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from build.doors import store
@@ -9,8 +10,10 @@ from build.pin.images import ImageStore
 from build.pin.locks import read_cuda_lock, read_debian_lock
 from build.pin.model import Pin, PinnedImage, PinnedSource
 from build.pin.packages import Packages
-from build.pin.patching import Patching
+from build.pin.patching import Installed, Patching
+from build.pin.published import PublishedFiles
 from build.pin.source import Sources
+from build.pin.wheelfiles import wheel_files
 from build.recipe.model import PackagesSource, Recipe, VendorSource
 from build.recipe.refs import Digest
 
@@ -92,9 +95,9 @@ class Resolver:
         match recipe.source:
             case PackagesSource() as source:
                 self.packages.prove(source, pin.source)
-                self.patching.prove(recipe, pin.source, pin.sets, self.packages.wheels(pin.source))
-            case VendorSource():
-                self.patching.prove_sets(recipe, pin.sets)
+                self.patching.prove(recipe, pin.source, pin.sets, self._wheels(pin.source))
+            case VendorSource() as source:
+                self.patching.prove(recipe, pin.source, pin.sets, self._published(source))
                 return  # BuildKit takes the image by its digest
             case _:
                 self.sources.prove(recipe, pin.source)
@@ -126,15 +129,35 @@ class Resolver:
         match recipe.source:
             case PackagesSource() as source:
                 pinned = self.packages.pin(recipe, source)
-                return self.patching.diffs(recipe, pinned, self.packages.wheels(pinned))
-            case VendorSource():
-                return PinnedSource(url="", commit="", committed_at="", tree="", patched_tree="", links=())
+                return self.patching.diffs(recipe, pinned, self._wheels(pinned))
+            case VendorSource() as source:
+                self._must_be_there(recipe.name, source)
+                pinned = PinnedSource(url="", commit="", committed_at="", tree="", patched_tree="", links=())
+                return self.patching.diffs(recipe, pinned, self._published(source))
             case _:
                 return self.sources.pin(recipe)
 
+    def _wheels(self, pinned: PinnedSource) -> Installed:
+        read = partial(wheel_files, self.packages.wheels(pinned))
+        return Installed(origin=f"wheels://{pinned.archive_sha256}", read=read)
+
+    def _published(self, source: VendorSource) -> Installed:
+        files = PublishedFiles(
+            cache=self.images.cache,
+            templates=self.images.templates,
+            builder=self.images.builder,
+            reporter=self.images.reporter,
+        )
+        return Installed(origin=f"image://{source.image}", read=partial(files.read, source))
+
     def _base(self, recipe: Recipe) -> PinnedImage:
         if isinstance(recipe.source, VendorSource):
-            return self._vendors(recipe.name, recipe.source)
+            return PinnedImage(
+                lock=store.sha256_text(recipe.source.image),
+                digest=Digest(recipe.source.image.partition("@")[2]),
+                origin=f"registry: {recipe.source.image}",
+                packages=(),
+            )
         debian = read_debian_lock(self.toolchains)
         return self.images.base(debian, recipe.runtime.packages, mode=self.base_mode)
 
@@ -144,18 +167,12 @@ class Resolver:
         cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
         return self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.base_mode)
 
-    def _vendors(self, name: str, source: VendorSource) -> PinnedImage:
+    def _must_be_there(self, name: str, source: VendorSource) -> None:
         if not self.images.registry_has(source.image):
             message = f"{name}: the registry answers and has no {source.image}"
             raise WorkFailed(
                 message, hint="its publisher deleted it; name another release, or make the recipe of wheels"
             )
-        return PinnedImage(
-            lock=store.sha256_text(source.image),
-            digest=Digest(source.image.partition("@")[2]),
-            origin=f"registry: {source.image}",
-            packages=(),
-        )
 
     def _still_there(self, recipe: Recipe, known: Pin) -> bool:
         match recipe.source:

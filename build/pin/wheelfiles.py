@@ -7,7 +7,7 @@ from pathlib import Path
 
 from build.errors import WorkFailed
 
-__all__ = ["wheel_files"]
+__all__ = ["must_be_source", "wheel_files"]
 
 _DATA = re.compile(r"[^/]+\.data/(purelib|platlib)/")
 """https://packaging.python.org/en/latest/specifications/binary-distribution-format/#the-data-directory."""
@@ -34,8 +34,13 @@ def wheel_files(wheels: Iterable[Path], wanted: Collection[str]) -> dict[str, by
     return found
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, wheel: Path) -> bytes:
-    if entry.file_size > _LARGEST:
-        message = f"{wheel.name}: {entry.filename} has {entry.file_size} bytes and cannot be patched as text"
+def must_be_source(what: str, size: int) -> None:
+    """Refuse a file that is too big to be patched as text. Raises WorkFailed, with its size."""
+    if size > _LARGEST:
+        message = f"{what} has {size} bytes and cannot be patched as text"
         raise WorkFailed(message, hint="patches are for source files")
+
+
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, wheel: Path) -> bytes:
+    must_be_source(f"{wheel.name}: {entry.filename}", entry.file_size)
     return archive.read(entry)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from build.recipe.identity import name_findings
-from build.recipe.model import Family, PackagesSource, Recipe, VendorSource
+from build.recipe.model import Family, PackagesSource, Recipe
 from build.recipe.patchsets import BuildOutcome, Exclusion, PatchSet, SetPatch, StartEffect
 from build.recipe.running import env_findings
 from build.recipe.words import Finding, path_findings, plain, probe, prose, quoted, repeated, url
@@ -24,9 +24,6 @@ def patching_findings(
 
     `on_disk` are the regular files below patches/, `locks` the texts of the lock files below recipes/ by path.
     """
-    if recipe.patches and isinstance(recipe.source, VendorSource):
-        message = "cannot be proven: the files of a publisher's image are not here before the build"
-        yield Finding("patches", message, "make the recipe of wheels (source.packages), or use a patch set")
     if recipe.patch_sets and recipe.family is not Family.PYTHON:
         message = f"a {recipe.family} recipe has no installed packages that a patch set could change"
         yield Finding("patch_sets", message, "use patches; or write family: python")

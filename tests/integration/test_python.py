@@ -5,16 +5,20 @@ The breaks do not touch each other, so one image has them all; each is named by 
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from build.doors.buildx import Buildx
 from build.doors.effects import EngineHandle
+from build.errors import Unreachable
 from build.host.registry import RegistryServer
-from build.recipe.model import Family
+from build.pin.published import PublishedFiles
+from build.recipe.model import Family, VendorSource
 from build.settings import Settings
 from build.smoke.run import check_names
-from tests.integration.conftest import Checkout, make_checkout
+from tests.fakes import RecordingReporter
+from tests.integration.conftest import ROOT, Checkout, make_checkout
 
 pytestmark = pytest.mark.engine
 
@@ -175,9 +179,27 @@ def test_a_publishers_image_is_patched_and_checked_like_one_of_wheels(
     recipe = checkout.root / RECIPE
     source = f"  image: {image}\n  site_packages: {SITE}\n  upstream:"
     text = re.sub(r"  # Its first package.*?  upstream:", source, recipe.read_text(), flags=re.DOTALL)
-    # The publisher's files are not here before the build: what changes them is a patch set.
-    recipe.write_text(re.sub(r"^patches:\n.*?\n\n", "", text, flags=re.DOTALL | re.MULTILINE))
-    (checkout.root / "patches" / "miniserve" / "0001-parsers-blanks-around-null.patch").unlink()
+    recipe.write_text(text)
+    patch = checkout.root / "patches" / "miniserve" / "0001-parsers-blanks-around-null.patch"
+    diff = patch.read_text()
+    for broken, says in (
+        (
+            diff.replace("miniserve/parsers.py", "miniserve/gone/parsers.py"),
+            "the source has no miniserve/gone/parsers.py",
+        ),
+        (
+            diff.replace(' if word == "null"', ' if word == "nil"'),
+            "conflicts with the source at miniserve/parsers.py:1",
+        ),
+    ):
+        patch.write_text(broken)
+        ran = checkout.run("resolve", "miniserve")
+        assert (ran.code, says in ran.err) == (1, True), ran.err
+    patch.write_text(diff)
+    recipe.write_text(text.replace(f"site_packages: {SITE}", "site_packages: /opt/other"))
+    ran = checkout.run("resolve", "miniserve")
+    assert (ran.code, f"{image} has no packages in /opt/other" in ran.err) == (1, True), ran.err
+    recipe.write_text(text)
     ran = checkout.run("image", "miniserve")
     assert ran.code == 0, ran.err
     assert f"base registry: {image}" in ran.err
@@ -185,3 +207,18 @@ def test_a_publishers_image_is_patched_and_checked_like_one_of_wheels(
     assert {name for name, one in checks.items() if one["outcome"] != "passed"} <= {"gpu"}
     patches = {one["id"]: one["outcome"] for one in checks["patches"]["detail"]["ledger"]["patches"]}
     assert (patches["M1"], patches["M2"]) == ("excluded", "applied")
+    assert patches["miniserve/0001-parsers-blanks-around-null.patch"] == "applied"
+    (proof,) = checkout.artifact("pin", "miniserve")["source"]["patches"]
+    assert (proof["verdict"], proof["touches"]) == ("clean", ["miniserve/parsers.py"])
+
+
+def test_a_publishers_image_that_buildkit_cannot_pull_is_code_4(tmp_path: Path, engine: EngineHandle) -> None:
+    files = PublishedFiles(
+        cache=tmp_path,
+        templates=ROOT / "dockerfiles",
+        builder=lambda: Buildx(engine),
+        reporter=RecordingReporter(),
+    )
+    image = f"127.0.0.1:1/publisher/miniserve@sha256:{'1' * 64}"
+    with pytest.raises(Unreachable, match=r"^127\.0\.0\.1:1/.* cannot be pulled: .*connection refused"):
+        files.read(VendorSource(image=image, upstream="https://x.invalid", version="1"), ["a.py"])

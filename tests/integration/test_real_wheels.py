@@ -12,7 +12,7 @@ from build.pin.model import PatchProof, PinnedSource
 from build.pin.patches import PatchRefused
 from build.pin.patching import Patching
 from tests.unit.pin.repositories import make_sources
-from tests.unit.pin.test_patching import recipe
+from tests.unit.pin.test_patching import installed, recipe
 
 ROOT = Path(__file__).parents[2]
 WHEELS = {
@@ -52,7 +52,7 @@ def prove(tmp_path: Path, patch: str, wheel: Path) -> PatchProof:
     pinned = PinnedSource(
         url="", commit="", committed_at="", tree="", patched_tree="", archive_sha256=wheel.name, links=()
     )
-    found = Patching(sources=make_sources(tmp_path)).diffs(recipe(patch), pinned, [wheel])
+    found = Patching(sources=make_sources(tmp_path)).diffs(recipe(patch), pinned, installed(wheel))
     return found.patches[0]
 
 

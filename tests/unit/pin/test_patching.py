@@ -4,6 +4,7 @@ import subprocess
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from build.doors.gitobjects import object_id
 from build.errors import BadRequest, Unreachable, WorkFailed
 from build.pin.model import PatchedFile, PinnedSource
 from build.pin.patches import PatchRefused
-from build.pin.patching import Patching
+from build.pin.patching import Installed, Patching
 from build.pin.wheelfiles import wheel_files
 from build.recipe.model import GitSource, PackagesSource, Patch, Recipe
 from build.recipe.patchsets import Exclusion, PatchSet
@@ -67,19 +68,23 @@ def patching(tmp_path: Path, **diffs: str) -> Patching:
     return Patching(sources=make_sources(tmp_path))
 
 
+def installed(*wheels: Path) -> Installed:
+    return Installed(origin="wheels://a", read=partial(wheel_files, wheels))
+
+
 def name(text: str) -> str:
     return object_id("blob", text.encode())
 
 
 def refused(tmp_path: Path, files: Mapping[str, str], diff: str = DIFF) -> str:
     with pytest.raises(PatchRefused) as caught:
-        patching(tmp_path, a=diff).diffs(recipe("mini/a.patch"), PINNED, [wheel(tmp_path, files)])
+        patching(tmp_path, a=diff).diffs(recipe("mini/a.patch"), PINNED, installed(wheel(tmp_path, files)))
     return caught.value.message
 
 
 def test_a_diff_is_proven_on_the_wheel_s_file_and_exported(tmp_path: Path) -> None:
     made = patching(tmp_path, a=DIFF)
-    wheels = [wheel(tmp_path, {"package/values.py": BEFORE, "package/other.py": "other"})]
+    wheels = installed(wheel(tmp_path, {"package/values.py": BEFORE, "package/other.py": "other"}))
     found = made.diffs(recipe("mini/a.patch"), PINNED, wheels)
     (proof,) = found.patches
     assert (proof.verdict, proof.touches) == ("clean", ("package/values.py",))
@@ -92,7 +97,9 @@ def test_a_diff_is_proven_on_the_wheel_s_file_and_exported(tmp_path: Path) -> No
 
 def test_an_offset_is_said(tmp_path: Path) -> None:
     moved = {"package/values.py": "first = 1\n" + BEFORE}
-    found = patching(tmp_path, a=DIFF).diffs(recipe("mini/a.patch"), PINNED, [wheel(tmp_path, moved)])
+    found = patching(tmp_path, a=DIFF).diffs(
+        recipe("mini/a.patch"), PINNED, installed(wheel(tmp_path, moved))
+    )
     assert found.patches[0].verdict == "offset 1"
 
 
@@ -133,7 +140,7 @@ def test_a_file_that_is_no_wheel_is_named(tmp_path: Path) -> None:
 
 def test_exported_edits_that_were_changed_are_refused(tmp_path: Path) -> None:
     made = patching(tmp_path, a=DIFF)
-    wheels = [wheel(tmp_path, {"package/values.py": BEFORE})]
+    wheels = installed(wheel(tmp_path, {"package/values.py": BEFORE}))
     found = made.diffs(recipe("mini/a.patch"), PINNED, wheels)
     ((_, folder),) = made.contexts(found, ())
     (folder / "package/values.py").write_text("other")
@@ -143,8 +150,10 @@ def test_exported_edits_that_were_changed_are_refused(tmp_path: Path) -> None:
 
 def test_a_wheel_that_was_changed_is_found_by_its_files(tmp_path: Path) -> None:
     made = patching(tmp_path, a=DIFF)
-    found = made.diffs(recipe("mini/a.patch"), PINNED, [wheel(tmp_path, {"package/values.py": BEFORE})])
-    other = [wheel(tmp_path, {"package/values.py": BEFORE + "more = 1\n"})]
+    found = made.diffs(
+        recipe("mini/a.patch"), PINNED, installed(wheel(tmp_path, {"package/values.py": BEFORE}))
+    )
+    other = installed(wheel(tmp_path, {"package/values.py": BEFORE + "more = 1\n"}))
     with pytest.raises(WorkFailed, match="its pin says that the patched files are"):
         made.prove(recipe("mini/a.patch"), found, (), other)
 
@@ -188,10 +197,10 @@ def test_a_set_is_proven_like_a_source(tmp_path: Path) -> None:
     ((context, folder),) = made.contexts(PINNED, (found,))
     assert context == "patchset-set"
     assert (folder / "src/patches/wiring/m1.py").read_text() == "one"
-    made.prove(asked, PINNED, (found,), ())
+    made.prove(asked, PINNED, (found,), installed())
     (folder / "src/patches/wiring/m1.py").write_text("two")
     with pytest.raises(WorkFailed, match="was changed after it was pinned"):
-        made.prove(asked, PINNED, (found,), ())
+        made.prove(asked, PINNED, (found,), installed())
 
 
 def test_a_set_that_cannot_be_reached_is_code_4_with_the_reason(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from build.pin.source import Sources
 from build.recipe.model import Family, Recipe, VendorSource
 from build.recipe.refs import Digest
 from tests.fakes import FakeBuilder, RecordingReporter
+from tests.unit.pin.repositories import make_sources
 from tests.unit.pin.test_patching import with_set
 from tests.unit.plan.plans import PIN, RECIPE
 
@@ -44,9 +45,9 @@ def resolver(tmp_path: Path, *, answer: bool | Exception) -> Resolver:
         cache=tmp_path, templates=ROOT / "dockerfiles", builder=lambda: FakeBuilder(lambda *_: None),
         reporter=RecordingReporter(), registry_has=registry_has,
     )  # fmt: skip
-    # Neither is asked for a vendor's image.
+    # No packages are asked for a vendor's image.
     return Resolver(
-        sources=cast("Sources", None), packages=cast("Packages", None), images=images,
+        sources=make_sources(tmp_path), packages=cast("Packages", None), images=images,
         toolchains=ROOT / "recipes" / "toolchains", patches=ROOT / "patches", base_mode="auto",
     )  # fmt: skip
 
