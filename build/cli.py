@@ -4,6 +4,7 @@ import argparse
 import errno
 import json
 import os
+import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         handler: Handler = arguments.handler
         answer = handler(arguments, settings, console)
         if arguments.json:
-            print(json.dumps(store.to_data(answer), indent=2))  # noqa: T201  (stdout is the machine's)
+            _answer(store.to_data(answer))
     except KeyboardInterrupt:
         return _ended(console, _INTERRUPTED)
     except (IngotError, OSError) as error:
@@ -70,6 +71,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _failed(arguments, console, error if isinstance(error, IngotError) else _from_system(error))
     return 0
+
+
+def _answer(document: object) -> None:
+    """Write the answer to stdout. Whoever reads it may have gone, `| head` for one: that is no failure of the verb."""
+    try:
+        print(json.dumps(document, indent=2), flush=True)  # noqa: T201  (stdout is the machine's)
+    except BrokenPipeError:
+        # Else Python would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _from_system(error: OSError) -> IngotError:
@@ -94,7 +104,7 @@ def _failed(arguments: argparse.Namespace, console: Console, error: IngotError) 
             "exit_code": error.exit_code,
             "problems": problems,
         }
-        print(json.dumps(answer, indent=2))  # noqa: T201  (stdout is the machine's)
+        _answer(answer)
     return _ended(console, error.exit_code)
 
 

@@ -47,13 +47,17 @@ class BuildFailed(WorkFailed):
     """BuildKit ended with an error."""
 
     def __init__(self, *, stage: str, step: str, tail: tuple[str, ...], log: Path) -> None:
-        where = f"the build failed in stage {stage}: {step}" if stage else f"the build failed: {step}"
+        where = f"the build failed in stage {stage}" if stage else "the build failed"
         hint = next((mend for said, mend in _MENDS.items() if any(said in line for line in tail)), "")
-        super().__init__("\n".join((where, *tail)), hint=f"{hint}the whole log is {log}")
         errors = [line for line in tail if _ERROR.search(line)]
         # A script's own finding says more than the tool's error that it stands below.
-        said = next((line for line in errors if line.startswith(_FINDING)), [*errors, *tail[-1:], step][0])
-        self.reason = f"the build failed in stage {stage}: {said.strip()}" if stage else where
+        finding = next((line for line in errors if line.startswith(_FINDING)), (errors or [""])[0])
+        said = (finding if stage else step).strip()
+        super().__init__(
+            "\n".join((f"{where}: {said.removeprefix(_FINDING) or step}", *tail)),
+            hint=f"{hint}the whole log is {log}",
+        )
+        self.reason = f"{where}: {said or [*tail[-1:], step][0].strip()}"
         self.stage = stage
         self.tail = tail
         self.log = log

@@ -13,7 +13,7 @@ for name in $unused; do
     allowed=no
     for ok in "$@"; do [ "$ok" = "$name" ] && allowed=yes; done
     [ "$allowed" = yes ] && continue
-    echo "configure: the project does not know the option $name: renamed or removed upstream?"
+    echo "error: the project does not know the option $name: renamed or removed upstream?"
     echo "hint: take cmake.$name out of the recipe, or say why it may be unused: {value: ..., unused_ok: ...}"
     failed=1
 done
@@ -22,7 +22,7 @@ done
 if [ "$expect" = cuda ]; then
     kernels=$(grep -c '^build .*\.cu\.o' "$build/build.ninja" || true)
     if [ "$kernels" -eq 0 ]; then
-        echo "configure: no CUDA source would be compiled: this would be a CPU-only server"
+        echo "error: no CUDA source would be compiled: this would be a CPU-only server"
         echo "hint: has the option that turns CUDA on been renamed? See the log above"
         failed=1
     else
@@ -30,7 +30,7 @@ if [ "$expect" = cuda ]; then
     fi
     cached=$(sed -n 's/^CMAKE_CUDA_ARCHITECTURES:[A-Z]*=//p' "$build/CMakeCache.txt")
     if [ "$cached" != "$CUDAARCHS" ]; then
-        echo "configure: CMAKE_CUDA_ARCHITECTURES is '$cached' where the recipe says '$CUDAARCHS'"
+        echo "error: CMAKE_CUDA_ARCHITECTURES is '$cached' where the recipe says '$CUDAARCHS'"
         failed=1
     fi
 fi

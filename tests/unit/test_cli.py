@@ -65,6 +65,20 @@ def last_line(text: str) -> str:
 
 
 @pytest.mark.processes
+def test_who_reads_the_answer_may_go(checkout: Path) -> None:
+    argv, env = command(checkout, "check", "--json")
+    child = subprocess.Popen(
+        argv, cwd=checkout, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout
+    assert child.stderr
+    child.stdout.close()
+    with child:
+        said = child.stderr.read()
+    assert (child.returncode, "roken" in said, "Traceback" in said) == (0, False, False), said
+
+
+@pytest.mark.processes
 def test_a_good_checkout_is_done_and_stdout_is_one_document(checkout: Path) -> None:
     done = run(checkout, "check", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, ["minifork"])
