@@ -83,7 +83,9 @@ class Onward(Wiring):
         """Write bill of materials and provenance of the image whose artifacts are in out/<name>."""
         out = self.settings.out / name
         with self.alone(out):
-            return self._attest(*self._made(name), out)
+            attested = self._attest(*self._made(name), out)
+        self.reporter.note(f"{name}: {', '.join(attested.files)}")
+        return attested
 
     def push(self, name: str, *, moving: bool = True, attest: AttestChoice | None = None) -> PushReceipt:
         """Push the smoke-tested image whose artifacts are in out/<name> and write push.json.

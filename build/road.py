@@ -81,7 +81,10 @@ class Road(Onward):
     def plan(self, recipe: Recipe, variant: str) -> ImagePlan:
         """Resolve, plan, write plan.json and what was rendered."""
         with self._alone(recipe, variant) as out:
-            return self._plan(recipe, variant, out)
+            plan = self._plan(recipe, variant, out)
+            state = "is built" if find_built(plan, out) else "is not built yet"
+            self.reporter.note(f"{plan.name}: {plan.tag} {state}: {out / 'plan.json'}")
+            return plan
 
     def image(self, recipe: Recipe, variant: str) -> BuiltImage:
         """Make sure that the image is built and has passed smoke; does nothing where that is so already."""
@@ -100,7 +103,8 @@ class Road(Onward):
         failures: dict[str, IngotError] = {}
 
         def plan(recipe: Recipe) -> None:
-            planned.append(self.plan(recipe, variant))
+            with self._alone(recipe, variant) as out:
+                planned.append(self._plan(recipe, variant, out))
 
         try:
             each(((recipe.name, partial(plan, recipe)) for recipe in recipes), self.reporter)

@@ -273,10 +273,15 @@ def _unreachable(host: str, error: requests.RequestException) -> Unreachable:
         message = f"{host} cannot be reached: its certificate is not trusted"
         return Unreachable(message, hint="SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the CA bundle to trust")
     if isinstance(error, requests.exceptions.ProxyError):
-        return ShortlyUnreachable(f"{host} cannot be reached: the proxy does not connect to it")
-    if isinstance(error, requests.exceptions.Timeout):
-        return ShortlyUnreachable(f"{host} cannot be reached: no answer in time")
-    return ShortlyUnreachable(f"{host} cannot be reached: {_reason(error)}")
+        reason = "the proxy does not connect to it"
+    elif isinstance(error, requests.exceptions.Timeout):
+        reason = "no answer in time"
+    else:
+        reason = _reason(error)
+    return ShortlyUnreachable(
+        f"{host} cannot be reached: {reason}",
+        hint="is the name right, and does it run? The same command goes on where this one ended",
+    )
 
 
 def _reason(error: BaseException) -> str:

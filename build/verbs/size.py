@@ -45,6 +45,7 @@ def _size(arguments: argparse.Namespace, settings: Settings, console: Console) -
     }
 
     def one(name: str) -> Sizes:
+        store.read_artifact(settings.out / name / "image.json", BuiltImage, made_by=f"nox -s build -- {name}")
         with console.step(f"read {name}") as step:
             others = {other: digests for other, digests in built.items() if other != name}
             found = measure(

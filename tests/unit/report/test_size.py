@@ -142,7 +142,7 @@ def test_a_damaged_image_keeps_no_other_from_being_read(
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(("size",), 3), (("size", "minifork"), 1), (("size", "--biggest", "x"), 2)]
+    ("words", "code"), [(("size",), 3), (("size", "minifork"), 2), (("size", "--biggest", "x"), 2)]
 )
 def test_what_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int
