@@ -108,12 +108,25 @@ def _source(origin: Origin) -> str:
         "source:",
         f"  repo: {origin.url}",
         f"  commit: {origin.commit}",
+        *(
+            ["  # DECIDE: upstream's name for it. No tag is on this commit, so it is its abbreviation."]
+            if _is_unnamed(origin)
+            else []
+        ),
         f"  version: {_quoted(origin.version)}",
     ]
     if origin.submodules:
         lines.append(f"  # {_comment(', '.join(origin.submodules))}")
         lines.append("  submodules: true")
     return "\n".join(lines) + "\n"
+
+
+def _is_unnamed(origin: Origin) -> bool:
+    return origin.version == origin.commit[:9]
+
+
+def _is_uncounted(line: Line) -> bool:
+    return line.name.endswith("_BUILD_NUMBER") and line.value == "0"
 
 
 def _watch(origin: Origin) -> str:
@@ -136,6 +149,7 @@ def _toolchain(found: Survey) -> str:
     return (
         "toolchain:\n"
         '  cuda: "13.0"\n'
+        "  # DECIDE: which GPUs, here and in variants.\n"
         "  architectures: [120a-real]\n"
         f"  driver: {driver}\n\n"
         f"# {why}\n"
@@ -152,6 +166,10 @@ def _options(cmake: tuple[Line, ...]) -> str:
         if line.why != before:
             lines.append(f"  # {_comment(line.why)}")
         before = line.why
+        if _is_uncounted(line):
+            lines.append(
+                "  # DECIDE: the number that upstream's own builds print; the history was not asked."
+            )
         reason = f", unused_ok: {line.unused_ok}" if line.unused_ok else ""
         lines.append(
             f'  {line.name}: {{value: "{line.value}"{reason}}}'
@@ -212,15 +230,16 @@ def _serve(origin: Origin, found: Survey, cmake: tuple[Line, ...]) -> str:
     ]
     if build and model != "none":
         lines += ["  endpoints:", "    - path: /props", f'      expect: "{build}"']
+    lines += ["", "# DECIDE: what users must know before they run it.", "# notes:", '#   - "..."']
     return "\n".join(lines) + "\n"
 
 
 def _decisions(origin: Origin, found: Survey, cmake: tuple[Line, ...]) -> Iterator[str]:
     yield "image: the repository's name and the moving tags that charts use"
     yield "serve.args: the command line that charts rely on, word for word; smoke.flags: what else is promised"
-    if origin.version == origin.commit[:9]:
+    if _is_unnamed(origin):
         yield f"source.version: no tag is on this commit, so it is its abbreviation, {origin.version}"
-    if any(line.name.endswith("_BUILD_NUMBER") and line.value == "0" for line in cmake):
+    if any(map(_is_uncounted, cmake)):
         yield "cmake: the build number is 0, since the history is not asked; upstream's own builds print another"
     if not origin.branch and not origin.tag:
         yield "watch: which branch or tags are followed"

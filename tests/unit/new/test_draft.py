@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,27 @@ def test_what_is_known_need_not_be_decided() -> None:
         "image",
         "serve.args",
         "toolchain.architectures and variants",
+    ]
+
+
+def marked(text: str) -> list[str]:
+    """Return the lines below the marks."""
+    lines = [line.strip() for line in text.splitlines()]
+    return [below.partition(":")[0] for line, below in pairwise(lines) if "# DECIDE:" in line]
+
+
+def test_what_is_to_be_decided_is_marked_in_the_file(read: Read) -> None:
+    known = ["repository", "architectures", "serve", "# notes"]
+    assert marked(draft(ORIGIN, FOUND).text) == known
+    made = draft(replace(ORIGIN, version="012345678"), FOUND)
+    read(made.text)
+    assert marked(made.text) == [
+        "repository",
+        "version",
+        "architectures",
+        "LLAMA_BUILD_NUMBER",
+        "serve",
+        "# notes",
     ]
 
 
