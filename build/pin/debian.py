@@ -139,16 +139,8 @@ def bootstrap_command(
     )
 
 
-def bootstrap(
-    archive: Archive,
-    suite: str,
-    packages: tuple[str, ...],
-    tar: Path,
-    *,
-    snapshot: bool = False,
-    architecture: str = "amd64",
-) -> None:
-    """Write a root file system as a tar archive, with mmdebstrap.
+def bootstrap(command: tuple[str, ...], tar: Path) -> None:
+    """Write a root file system as a tar archive, by the call of `bootstrap_command`.
 
     Raises:
         ToolMissing: mmdebstrap is not installed, or this is not root.
@@ -160,7 +152,7 @@ def bootstrap(
     tar.parent.mkdir(parents=True, exist_ok=True)
     environment = {"SOURCE_DATE_EPOCH": str(EPOCH), "LC_ALL": "C", "TZ": "UTC"}
     process.run(
-        bootstrap_command(archive, suite, packages, tar, snapshot=snapshot, architecture=architecture),
+        command,
         env=environment,
         hint="install the distribution's package mmdebstrap; for an architecture that is not this machine's also "
         "arch-test, qemu-user-static and binfmt-support",

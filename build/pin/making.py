@@ -64,7 +64,7 @@ class Maker:
             if self.snapshot:
                 archive = replace(archive, uri=self.snapshot)
             tar = work / "context" / "rootfs.tar"
-            debian.bootstrap(
+            command = debian.bootstrap_command(
                 archive,
                 lock.suite,
                 packages,
@@ -72,6 +72,7 @@ class Maker:
                 snapshot=bool(self.snapshot),
                 architecture=architecture(platform),
             )
+            debian.bootstrap(command, tar)
         (work / "context").mkdir(exist_ok=True)
         store.write_text(work / "Dockerfile", self.debian_file(origin, lock, packages))
         self._bake(

@@ -10,6 +10,7 @@ from uuid import uuid4
 from build.doors import store
 from build.doors.effects import Builder, Reporter
 from build.doors.platforms import Platform
+from build.errors import WorkFailed
 from build.image.build import build_image, write_rendered
 from build.image.model import BuiltImage
 from build.publish.bundle import Material, materialise
@@ -76,7 +77,11 @@ def _make_new(scripts: Path) -> None:
 
     Bake's `--no-cache` would also empty the cache mounts that the steps name, and with them the user's compile cache.
     """
-    for script in scripts.glob("*.sh"):
+    found = sorted(scripts.glob("*.sh"))
+    if not found:
+        message = f"{scripts} has no script, so no step of this bundle can be made to run anew"
+        raise WorkFailed(message, hint="verify it with a second engine, which needs root on Linux")
+    for script in found:
         store.append_text(script, f"# {uuid4().hex}\n")
 
 

@@ -71,6 +71,15 @@ def test_without_the_layer_cache_every_script_is_one_that_was_never_run(tmp_path
         assert all(re.fullmatch(r"# [0-9a-f]{32}\n", line) for line in added), added
 
 
+def test_steps_that_cannot_be_made_new_are_not_taken_for_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(tmp_path).gather(tmp_path / "bundle")
+    monkeypatch.setattr("build.verify.rebuild.write_rendered", lambda _plan, _out: None)
+    with pytest.raises(WorkFailed, match="has no script, so no step of this bundle can be made to run anew"):
+        scripts(tmp_path, "none", How(layer_cache=False))
+
+
 def distinct_times(folder: Path) -> int:
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return len({path.stat().st_mtime_ns for path in files})

@@ -1,5 +1,6 @@
 """What the benchmarks read, and what they refuse, before and after anything runs."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from build.bench.pipeline.compiled import half_done
 from build.bench.pipeline.ground import Ground, edit
 from build.bench.pipeline.machine import Machine, machine
 from build.bench.pipeline.page import Found, paged
-from build.bench.pipeline.ratio import Ratio
+from build.bench.pipeline.ratio import Comparison, Ratio, Sample
 from build.bench.pipeline.run import Asked, benchmarks
 from build.bench.pipeline.together import count_made
-from build.errors import BadRequest
+from build.cli import main
+from build.errors import BadRequest, WorkFailed
 from build.settings import from_env
 from tests.fakes import RecordingReporter
 
@@ -77,6 +79,41 @@ def test_too_few_runs_for_the_page_start_nothing(tmp_path: Path) -> None:
     assert error.value.message == "2 runs have no median to show"
     assert error.value.hint == "--write takes --runs 3 at least"
     assert not list(tmp_path.iterdir())
+
+
+def test_what_could_not_be_measured_keeps_the_page_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(_number: int) -> Sample:
+        message = "no engine"
+        raise WorkFailed(message)
+
+    def fine(_number: int) -> Sample:
+        return Sample(seconds=1.0)
+
+    table = (
+        Comparison(name="one", title="a / b", ours=fine, theirs=fine, limit=2.0),
+        Comparison(name="two", title="c / d", ours=breaks, theirs=breaks, limit=2.0),
+    )
+    monkeypatch.setattr("build.bench.pipeline.run._table", lambda _ground: table)
+    monkeypatch.setattr(Ground, "prepared", lambda _ground: nullcontext())
+    settings, reporter = from_env({}, tmp_path), RecordingReporter()
+    with pytest.raises(WorkFailed, match="two: not measured"):
+        benchmarks(Asked(write=True), settings, reporter)
+    assert reporter.all("warning") == ["docs/benchmarks.md stays as it was: two: not measured"]
+    assert not (tmp_path / "docs").exists()
+
+
+def test_help_names_every_comparison(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(BadRequest) as error:
+        benchmarks(Asked(names=("none",)), from_env({}, ROOT), RecordingReporter())
+    known = error.value.hint.removeprefix("benchmarks: ").split(", ")
+    with pytest.raises(SystemExit):
+        main(["benchmarks", "--help"])
+    assert " ".join(known) in " ".join(capsys.readouterr().out.split())
 
 
 def test_builder_and_layer_cache_of_the_user_are_not_the_benchmarks(tmp_path: Path) -> None:
