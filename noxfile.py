@@ -21,6 +21,7 @@ nox.options.reuse_venv = "yes"
 
 OFFLINE = ("tests/unit", "tests/golden")
 WITHOUT_ENGINE = (*OFFLINE, "tests/upstream")
+TIMED = ("tests/integration/test_bench.py", "tests/integration/test_benchmarks.py")
 SCRIPTS = ("noxw", ".ci/run")
 END_S = 60.0
 """nox kills an interrupted command after 0.3 s; a build needs longer to take its containers with it."""
@@ -301,6 +302,11 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         python(session, *pytest, *session.posargs)
         return
-    # Tests of one engine disturb each other; all others run side by side, and first: they are red in a minute.
+    # What needs no engine first: it is red in a minute.
     python(session, *pytest, "--numprocesses=auto", *there(*WITHOUT_ENGINE))
-    python(session, *pytest, "--durations=25", *(f"--ignore={path}" for path in there(*WITHOUT_ENGINE)))
+    # Tests of one engine disturb each other, so a second one at a time needs a private engine; what is timed runs alone.
+    private = sys.platform == "linux" and os.geteuid() == 0
+    beside = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder") if private else ()
+    others = (f"--ignore={path}" for path in there(*WITHOUT_ENGINE, *TIMED))
+    python(session, *pytest, "--durations=40", *beside, *others)
+    python(session, *pytest, "--durations=10", *there(*TIMED))

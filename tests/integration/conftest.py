@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,36 @@ import pytest
 
 from build.doors.console import Console
 from build.doors.effects import EngineHandle
-from build.host import registry
+from build.host import private, registry
 from build.host.engine import ensure_engine
 from build.settings import Settings, from_env
 
 ROOT = Path(__file__).resolve().parents[2]
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw0")
+"""Name of the process that runs these tests beside the first one; empty: this is the first, or the only one."""
+_LONGEST = ("test_verify.py", "test_follow.py", "test_hostile.py", "test_interrupted.py", "test_broken.py")
 _TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take longest: side by side, the last one to begin is the one that all wait for."""
+    rank = {name: place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     """The repository's own cache: toolchain and base are made once for all tests, and found by a person's next build."""
-    return from_env(os.environ, ROOT)
+    own = from_env(os.environ, ROOT)
+    return replace(own, engine="private", engine_name=f"{own.engine_name}-{_WORKER}") if _WORKER else own
 
 
 @pytest.fixture(scope="session")
-def engine(settings: Settings) -> EngineHandle:
-    return ensure_engine(settings, Console())
+def engine(settings: Settings) -> Iterator[EngineHandle]:
+    """Start an engine for each worker, because tests of one disturb each other; a further worker's goes in the end."""
+    yield ensure_engine(settings, Console())
+    if _WORKER:
+        private.stop(settings, Console(), purge=True)
 
 
 @pytest.fixture(scope="session")
@@ -132,6 +145,7 @@ def make_checkout(
         "INGOT_CACHE": str(settings.cache),
         "INGOT_OUT": str(root / "out"),
         "INGOT_ENGINE": engine.kind,
+        "INGOT_ENGINE_NAME": settings.engine_name,
         "INGOT_REGISTRY": f"{loopback.address}/{root.name.lower().replace('_', '-')}",
     }
     return Checkout(root=root, env=env)
