@@ -11,6 +11,7 @@ from build.errors import BadRequest
 __all__ = ["HEADER", "Found", "paged", "rows"]
 
 HEADER = ("name", "what", "ratio", "at most", "ours, s", "theirs, s", "peak")
+_HOW = ("kernels", "runs", "load", "day")
 _BEGIN, _END = "<!-- figures: written by `nox -s benchmarks -- --write` -->\n", "<!-- end of figures -->\n"
 
 
@@ -37,28 +38,33 @@ def rows(ratios: tuple[Ratio, ...]) -> tuple[tuple[str, ...], ...]:
             f"{one.limit:.3f}",
             f"{statistics.median(one.ours):.2f}",
             f"{statistics.median(one.theirs):.2f}",
-            f"{one.peak_mib} MiB" if one.peak_mib else "",
+            f"{one.peak_mib} MiB" if one.peak_mib else "-",
         )
         for one in ratios
     )
 
 
 def paged(text: str, found: Found) -> str:
-    """Put the figures into the page, in place of those that it has.
+    """Put the figures into the page; a line of another comparison stays, if it was measured on the same machine.
 
     Raises:
         BadRequest: the page has no place for them.
     """
     before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    old, end, after = rest.partition(_END)
     if not (begin and end):
         message = f"docs/benchmarks.md has no lines {_BEGIN.strip()} and {_END.strip()}"
         raise BadRequest(message, hint="git checkout docs/benchmarks.md")
     machine = found.before
+    here = f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}. "
     said = (
-        f"{found.at}, {machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}; "
-        f"{found.kernels} kernel files, medians of {found.runs} runs by turns. "
-        f"Load of the machine when it began {machine.load:g}, when it ended {found.after.load:g} "
+        f"{here}Medians of runs by turns; load is the machine's when the run began and when it ended "
         f"(the benchmarks themselves make about {machine.cores}).\n\n"
     )
-    return f"{before}{begin}{said}{markdown_table('Figures', HEADER, rows(found.ratios))}{end}{after}"
+    # The cells are ours: no title has a bar in it.
+    lines = [tuple(line.strip("| ").split(" | ")) for line in old.splitlines() if line.startswith("|")][2:]
+    table = {line[0]: line for line in lines if old.startswith(here)}
+    how = (str(found.kernels), str(found.runs), f"{machine.load:g} to {found.after.load:g}", found.at)
+    table |= {line[0]: (*line, *how) for line in rows(found.ratios)}
+    figures = markdown_table("Figures", (*HEADER, *_HOW), tuple(table.values()))
+    return f"{before}{begin}{said}{figures}{end}{after}"

@@ -108,9 +108,7 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
         ratios=tuple(ratios),
     )
     reporter.summary("benchmarks", HEADER, rows(found.ratios))
-    if asked.write and broken:
-        reporter.warning(f"{_PAGE} stays as it was: {'; '.join(broken)}")
-    elif asked.write:
+    if asked.write and ratios:
         page = settings.root / _PAGE
         store.write_text(page, paged(page.read_text(encoding="utf-8"), found))
     if failed := missed(found.ratios, broken, found):

@@ -66,10 +66,24 @@ def test_the_page_takes_new_figures_in_place_of_old_ones() -> None:
     once = paged(page, replace(FOUND, at="2025-12-31"))
     again = paged(once, FOUND)
     assert "2025-12-31" not in again
-    assert "2026-01-31, Example 9000, 2 cores, 24 GiB, Debian 12; 64 kernel files, medians of 3 runs" in again
-    assert "when it began 1.5, when it ended 3 " in again
-    assert "| noop | ours / bare | 0.500 (missed) | 0.400 | 2.00 | 4.00 | 70 MiB |" in again
+    assert "Example 9000, 2 cores, 24 GiB, Debian 12. Medians" in again
+    line = "| noop | ours / bare | 0.500 (missed) | 0.400 | 2.00 | 4.00 | 70 MiB | 64 | 3 | 1.5 to 3 | 2026-01-31 |\n"
+    assert again.count(line) == 1
     assert paged(again, FOUND) == again
+
+
+def test_the_page_keeps_what_was_not_measured_again_on_the_same_machine() -> None:
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    (noop,) = FOUND.ratios
+    first = paged(page, replace(FOUND, ratios=(noop, replace(noop, name="watch", peak_mib=0))))
+    later = replace(FOUND, at="2026-02-01", kernels=128, ratios=(replace(noop, value=0.3),))
+    lines = [line for line in paged(first, later).splitlines() if line.startswith(("| noop", "| watch"))]
+    assert [(line.split(" | ")[0], line.split(" | ")[-4], line.split(" | ")[-1]) for line in lines] == [
+        ("| noop", "128", "2026-02-01 |"),
+        ("| watch", "64", "2026-01-31 |"),
+    ]
+    elsewhere = replace(later, before=replace(MACHINE, cores=4))
+    assert "| watch" not in paged(first, elsewhere).partition("### Figures")[2]
 
 
 def test_too_few_runs_for_the_page_start_nothing(tmp_path: Path) -> None:
@@ -81,7 +95,7 @@ def test_too_few_runs_for_the_page_start_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_could_not_be_measured_keeps_the_page_as_it_was(
+def test_what_could_not_be_measured_keeps_the_figures_that_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(_number: int) -> Sample:
@@ -91,17 +105,25 @@ def test_what_could_not_be_measured_keeps_the_page_as_it_was(
     def fine(_number: int) -> Sample:
         return Sample(seconds=1.0)
 
+    page = tmp_path / "docs" / "benchmarks.md"
+    page.parent.mkdir()
+    page.write_text((ROOT / "docs" / "benchmarks.md").read_text())
     table = (
         Comparison(name="one", title="a / b", ours=fine, theirs=fine, limit=2.0),
-        Comparison(name="two", title="c / d", ours=breaks, theirs=breaks, limit=2.0),
+        Comparison(name="two", title="c / d", ours=fine, theirs=fine, limit=2.0),
     )
     monkeypatch.setattr("build.bench.pipeline.run._table", lambda _ground: table)
     monkeypatch.setattr(Ground, "prepared", lambda _ground: nullcontext())
     settings, reporter = from_env({}, tmp_path), RecordingReporter()
+    benchmarks(Asked(write=True), settings, reporter)
+    table = (table[0], replace(table[1], ours=breaks, theirs=breaks))
     with pytest.raises(WorkFailed, match="two: not measured"):
-        benchmarks(Asked(write=True), settings, reporter)
-    assert reporter.all("warning") == ["docs/benchmarks.md stays as it was: two: not measured"]
-    assert not (tmp_path / "docs").exists()
+        benchmarks(Asked(write=True, kernels=1), settings, reporter)
+    assert reporter.all("error") == ["two: no engine"]
+    lines = [
+        line.split(" | ") for line in page.read_text().splitlines() if line.startswith(("| one", "| two"))
+    ]
+    assert [(line[0], line[7]) for line in lines] == [("| one", "1"), ("| two", "64")]
 
 
 def test_help_names_every_comparison(
