@@ -69,10 +69,17 @@ class Wiring:
 
     def refuse_emulated(self, wanted: Platform, *, mend: str = "") -> None:
         """Raise Emulated where compile stages for a platform would be emulated, and nobody asked for that."""
+        builder = self.buildx.inspect()
+        if not builder.natives:
+            with self.reporter.step(f"start the builder {builder.name}"):
+                builder = self.buildx.inspect(boot=True)
         found = emulation(
-            wanted, this_machine(), engine=self.containers.info(), builder=self.buildx.inspect(),
+            wanted,
+            this_machine(),
+            engine=self.containers.info(),
+            builder=builder,
             docker_host=self.engine.docker_host,
-        )  # fmt: skip
+        )
         if warning := refuse_emulation(found, allowed=self.settings.emulate, mend=mend):
             self.reporter.warning(warning)
 

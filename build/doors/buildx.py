@@ -88,14 +88,15 @@ class Buildx:
             message = "the docker command has no buildx"
             raise Unavailable(message, hint=hint) from error
 
-    def inspect(self) -> BuilderInfo:
-        """Look at the selected builder.
+    def inspect(self, *, boot: bool = False) -> BuilderInfo:
+        """Look at the selected builder; `boot` starts what is down of it, which before says nothing of its platforms.
 
         Raises:
-            Unreachable: it does not answer.
+            Unreachable: it does not answer, or does not start.
         """
+        words = (*(("--bootstrap",) * boot), *((self._builder,) * bool(self._builder)))
         try:
-            info = parse_builder(self._run("inspect", *((self._builder,) if self._builder else ())))
+            info = parse_builder(self._run("inspect", *words))
         except CommandFailed as error:
             raise _unreachable(self._builder, error.output.strip()) from error
         return replace(info, endpoint=self._address(info))

@@ -1,6 +1,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -326,6 +327,17 @@ def test_the_context_of_a_builder_says_where_it_is(
     contexts = said if known else "echo 'context \"office\": not found' >&2; exit 1"
     script = f'case $1 in buildx) cat "{tmp_path}/inspected" ;; *) {contexts} ;; esac'
     assert Buildx(fake_docker(tmp_path, script)).inspect().endpoint == endpoint
+
+
+@pytest.mark.processes
+def test_a_builder_is_started_on_request(tmp_path: Path) -> None:
+    (tmp_path / "inspected").write_text(CONTAINER)
+    handle = fake_docker(tmp_path, f'echo "$@" >> "{tmp_path}/asked"; cat "{tmp_path}/inspected"')
+    named = Buildx(replace(handle, builder="big"))
+    named.inspect()
+    named.inspect(boot=True)
+    asked = [line for line in (tmp_path / "asked").read_text().splitlines() if line.startswith("buildx")]
+    assert asked == ["buildx inspect big", "buildx inspect --bootstrap big"]
 
 
 @pytest.mark.processes

@@ -218,8 +218,20 @@ class Says:
     def info(self) -> object:
         return self.value
 
-    def inspect(self) -> object:
+    def inspect(self, *, boot: bool = False) -> object:  # noqa: ARG002
         return self.value
+
+
+@dataclass
+class Down:
+    """A builder that says what it runs only once it was started."""
+
+    value: BuilderInfo
+    boots: int = 0
+
+    def inspect(self, *, boot: bool = False) -> BuilderInfo:
+        self.boots += boot
+        return self.value if boot else replace(self.value, platforms=(), natives=())
 
 
 def test_a_machine_that_runs_no_toolchain_is_refused_before_compilers_and_not_sooner(
@@ -249,3 +261,15 @@ def test_a_run_asks_the_engine_before_compilers_run(tmp_path: Path, emulate: str
     assert warned == [
         "compile stages for linux/arm64 are emulated on linux/amd64 by qemu: compilers are 6 to 14 times slower under qemu"
     ]
+
+
+def test_a_builder_that_is_down_is_started_to_know_what_it_runs(tmp_path: Path) -> None:
+    reporter = RecordingReporter()
+    wiring = Wiring(settings=from_env({"INGOT_BUILD_PLATFORM": AMD64}, tmp_path), reporter=reporter)
+    down = Down(
+        replace(BUILDER, name="far", driver="docker-container", endpoint="ssh://far", natives=(ARM64,))
+    )
+    vars(wiring).update(engine=HANDLE, containers=Says(ENGINE), buildx=down)
+    with pytest.raises(BadRequest, match="compile stages for linux/amd64 are emulated on linux/arm64"):
+        wiring.images.before_compilers()
+    assert (down.boots, reporter.all("step")) == (1, ["start the builder far"])
