@@ -51,8 +51,11 @@ def engine(settings: Settings) -> Iterator[EngineHandle]:
 
 
 @pytest.fixture(scope="session")
-def loopback(settings: Settings) -> registry.RegistryServer:
-    return registry.start(settings, Console())
+def loopback(settings: Settings) -> Iterator[registry.RegistryServer]:
+    """Start a registry for each worker, as each has an engine."""
+    yield registry.start(settings, Console())
+    if _WORKER:
+        registry.stop(settings, purge=True)
 
 
 def _heed_interrupts() -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from build.doors import store
 from build.doors.effects import ContainerSpec, EngineHandle, GpuAccess
 from build.doors.engine import DockerEngine
 from build.errors import WorkFailed
@@ -41,9 +43,11 @@ def cdi(tmp_path: Path, engine: EngineHandle, settings: Settings) -> Iterator[tu
         pytest.skip("no engine packages are unpacked on this machine")
     devices = tmp_path / "cdi"
     devices.mkdir()
+    # Sockets go here: their paths may have 104 bytes.
+    short = Path(tempfile.mkdtemp(prefix="cdi-"))
     configuration = {
-        "hosts": [f"unix://{tmp_path}/d.sock"], "pidfile": f"{tmp_path}/d.pid", "data-root": f"{tmp_path}/data",
-        "exec-root": f"{tmp_path}/exec", "features": {"containerd-snapshotter": True, "cdi": True},
+        "hosts": [f"unix://{short}/d.sock"], "pidfile": f"{tmp_path}/d.pid", "data-root": f"{tmp_path}/data",
+        "exec-root": f"{short}/exec", "features": {"containerd-snapshotter": True, "cdi": True},
         "cdi-spec-dirs": [str(devices)], "bridge": "none", "iptables": False, "ip6tables": False,
     }  # fmt: skip
     (tmp_path / "daemon.json").write_text(json.dumps(configuration))
@@ -53,16 +57,17 @@ def cdi(tmp_path: Path, engine: EngineHandle, settings: Settings) -> Iterator[tu
             (packages / "usr/sbin/dockerd", "--config-file", tmp_path / "daemon.json"),
             env={**os.environ, "PATH": path}, stdout=log, stderr=log,
         )  # fmt: skip
-    handle = EngineHandle(kind="host", name="host", docker_host=f"unix://{tmp_path}/d.sock", environment=())
+    handle = EngineHandle(kind="host", name="host", docker_host=f"unix://{short}/d.sock", environment=())
     try:
         until = time.monotonic() + 60
-        while not (tmp_path / "d.sock").exists() and time.monotonic() < until:
+        while not (short / "d.sock").exists() and time.monotonic() < until:
             time.sleep(0.2)
         with DockerEngine(handle) as ours:
             yield ours, devices
     finally:
         daemon.terminate()
         daemon.wait(60)
+        store.discard(short)
 
 
 def test_a_described_device_reaches_the_container(cdi: tuple[DockerEngine, Path], good: Checkout) -> None:
