@@ -67,6 +67,8 @@ def cdi(tmp_path: Path, engine: EngineHandle, settings: Settings) -> Iterator[tu
     finally:
         daemon.terminate()
         daemon.wait(60)
+        # dockerd mounts its folder onto itself and leaves that.
+        subprocess.run(("umount", tmp_path / "data"), check=False, capture_output=True)
         store.discard(short)
 
 
