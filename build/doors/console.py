@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TextIO
 
 from rich.console import Console as RichConsole
@@ -74,7 +75,9 @@ class Console:
         github: bool = False,
         step_summary: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        tick_s: float = 5.0,
     ) -> None:
+        """Write to `file`, or stderr; `tick_s` is how often it looks whether a step has been silent for long."""
         sink = file or sys.stderr
         self._tty = sink.isatty() and not github
         self._rich = RichConsole(
@@ -91,6 +94,8 @@ class Console:
         self._open: list[_OpenStep] = []
         self._depth = 0
         self._live: Live | None = None
+        self._tick_s = tick_s
+        self._all_done: Event | None = None
 
     @contextmanager
     def step(self, title: str, *, parallel: bool = False) -> Iterator[_OpenStep]:
@@ -169,13 +174,14 @@ class Console:
         if self._tty or now - step.spoke < _HEARTBEAT_S:
             return
         step.spoke = now
-        self._print(f"{'  ' * step.depth}… {step.title}  {step.detail}  {duration(now - step.started)}")
+        words = (step.title, step.detail, duration(now - step.started))
+        self._print(f"{'  ' * step.depth}… {'  '.join(word for word in words if word)}")
 
     def _refresh(self) -> None:
-        """Keep the live lines on screen exactly while something runs."""
+        """Keep the live lines on screen, or a watch over silent steps, exactly while something runs."""
         if not self._tty:
-            return
-        if self._open and not self._live:
+            self._watch()
+        elif self._open and not self._live:
             self._live = Live(
                 console=self._rich, get_renderable=self._running, transient=True, refresh_per_second=4,
                 redirect_stdout=False, redirect_stderr=False,
@@ -184,6 +190,20 @@ class Console:
         elif self._live and not self._open:
             self._live.stop()
             self._live = None
+
+    def _watch(self) -> None:
+        if self._open and not self._all_done:
+            self._all_done = Event()
+            Thread(target=self._beat, args=(self._all_done,), daemon=True).start()
+        elif self._all_done and not self._open:
+            self._all_done.set()
+            self._all_done = None
+
+    def _beat(self, all_done: Event) -> None:
+        """Have the innermost step say that it is under way, if nobody else does: a bootstrap tells nothing for minutes."""
+        while not all_done.wait(self._tick_s):
+            for step in self._open[-1:]:
+                self._heartbeat(step)
 
     def _running(self) -> Group:
         now = self._clock()

@@ -1,5 +1,7 @@
 """`nox -s benchmarks`: the table of comparisons, and the run over those that were asked for. Wires the others."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,7 +20,7 @@ from build.doors.effects import Reporter
 from build.errors import BadRequest, IngotError
 from build.settings import Settings
 
-__all__ = ["Asked", "benchmarks", "chosen"]
+__all__ = ["Asked", "benchmarks", "chosen", "measure"]
 
 _PAGE = "docs/benchmarks.md"
 _MOST_KERNELS = 128
@@ -86,9 +88,24 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
         message = f"{asked.runs} runs have no median to show"
         raise BadRequest(message, hint=f"--write takes --runs {_LEAST_RUNS} at least")
     ground = Ground(user=settings, reporter=reporter, kernels=asked.kernels)
-    comparisons = chosen(_table(ground), asked.names)
+    return measure(chosen(_table(ground), asked.names), asked, settings, reporter, prepared=ground.prepared)
+
+
+def measure(
+    comparisons: tuple[Comparison, ...],
+    asked: Asked,
+    settings: Settings,
+    reporter: Reporter,
+    *,
+    prepared: Callable[[], AbstractContextManager[None]],
+) -> Found:
+    """Run comparisons on what `prepared` holds ready for the time, show them, and put them into the page if that was asked.
+
+    Raises:
+        WorkFailed: as `benchmarks` does.
+    """
     before, ratios, broken = machine(), list[Ratio](), list[str]()
-    with ground.prepared():
+    with prepared():
         for group in groups(comparisons):
             names = ", ".join(one.name for one in group)
             try:

@@ -1,3 +1,4 @@
+import time
 from io import StringIO
 from pathlib import Path
 
@@ -72,6 +73,17 @@ def test_a_step_that_ends_badly_says_so(error: BaseException, line: str) -> None
     with pytest.raises(type(error)):
         push()
     assert sink.getvalue() == line
+
+
+def test_a_silent_step_says_that_it_is_under_way_where_there_is_no_terminal() -> None:
+    sink, clock = StringIO(), Clock()
+    console = Console(file=sink, clock=clock, tick_s=0.001)
+    with console.step("outer"), console.step("bootstrap"):
+        clock.now += 31
+        until = time.monotonic() + 20
+        while "bootstrap" not in sink.getvalue() and time.monotonic() < until:
+            time.sleep(0.001)
+    assert sink.getvalue() == "  … bootstrap  31 s\n  ✓ bootstrap  done  31 s\n✓ outer  done  31 s\n"
 
 
 def test_error_with_hint_and_warning() -> None:

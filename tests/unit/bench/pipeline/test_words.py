@@ -11,7 +11,7 @@ from build.bench.pipeline.ground import Ground, edit
 from build.bench.pipeline.machine import Machine, machine
 from build.bench.pipeline.page import Found, paged
 from build.bench.pipeline.ratio import Comparison, Ratio, Sample
-from build.bench.pipeline.run import Asked, benchmarks
+from build.bench.pipeline.run import Asked, benchmarks, measure
 from build.bench.pipeline.together import count_made
 from build.cli import main
 from build.errors import BadRequest, WorkFailed
@@ -95,9 +95,7 @@ def test_too_few_runs_for_the_page_start_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_could_not_be_measured_keeps_the_figures_that_it_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_could_not_be_measured_keeps_the_figures_that_it_had(tmp_path: Path) -> None:
     def breaks(_number: int) -> Sample:
         message = "no engine"
         raise WorkFailed(message)
@@ -112,13 +110,11 @@ def test_what_could_not_be_measured_keeps_the_figures_that_it_had(
         Comparison(name="one", title="a / b", ours=fine, theirs=fine, limit=2.0),
         Comparison(name="two", title="c / d", ours=fine, theirs=fine, limit=2.0),
     )
-    monkeypatch.setattr("build.bench.pipeline.run._table", lambda _ground: table)
-    monkeypatch.setattr(Ground, "prepared", lambda _ground: nullcontext())
     settings, reporter = from_env({}, tmp_path), RecordingReporter()
-    benchmarks(Asked(write=True), settings, reporter)
+    measure(table, Asked(write=True), settings, reporter, prepared=nullcontext)
     table = (table[0], replace(table[1], ours=breaks, theirs=breaks))
     with pytest.raises(WorkFailed, match="two: not measured"):
-        benchmarks(Asked(write=True, kernels=1), settings, reporter)
+        measure(table, Asked(write=True, kernels=1), settings, reporter, prepared=nullcontext)
     assert reporter.all("error") == ["two: no engine"]
     lines = [
         line.split(" | ") for line in page.read_text().splitlines() if line.startswith(("| one", "| two"))
