@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -438,6 +439,7 @@ class FakeEngine:
     """A container engine in memory whose every image holds the same server. Keeps each spec that it was given.
 
     Time passes by its own clock, with each container that is started; whatever has lived too long by then is killed.
+    Several threads may use it, as they use an engine.
     """
 
     server: Server
@@ -449,6 +451,7 @@ class FakeEngine:
     images: dict[str, Path] = field(default_factory=dict)
     each_s: float = 1.0
     now: float = 0.0
+    lock: RLock = field(default_factory=RLock)
 
     def clock(self) -> float:
         return self.now
@@ -470,16 +473,17 @@ class FakeEngine:
         self.images.pop(ref, None)
 
     def sweep(self, label: str) -> int:
-        self._answer()
-        key, _, value = label.partition("=")
-        found = [
-            name
-            for name, one in self.containers.items()
-            if any(k == key and value in {"", v} for k, v in one.spec.labels)
-        ]
-        for name in found:
-            del self.containers[name]
-        return len(found)
+        with self.lock:
+            self._answer()
+            key, _, value = label.partition("=")
+            found = [
+                name
+                for name, one in self.containers.items()
+                if any(k == key and value in {"", v} for k, v in one.spec.labels)
+            ]
+            for name in found:
+                del self.containers[name]
+            return len(found)
 
     def run_once(self, spec: ContainerSpec) -> RunResult:
         with self.started(spec) as container:
@@ -487,19 +491,22 @@ class FakeEngine:
 
     @contextmanager
     def started(self, spec: ContainerSpec) -> Iterator[FakeContainer]:
-        self._answer()
-        self.specs.append(spec)
-        self.now += self.each_s
-        for other in self.containers.values():
-            if other.exit_code is None and self.now >= other.began + other.spec.timeout_s:
-                other.exit_code = 137
-        container = FakeContainer(id=f"c{len(self.specs)}", server=self.server, spec=spec, began=self.now)
-        self.containers[container.id] = container
+        with self.lock:
+            self._answer()
+            self.specs.append(spec)
+            self.now += self.each_s
+            for other in self.containers.values():
+                if other.exit_code is None and self.now >= other.began + other.spec.timeout_s:
+                    other.exit_code = 137
+            container = FakeContainer(id=f"c{len(self.specs)}", server=self.server, spec=spec, began=self.now)
+            self.containers[container.id] = container
         try:
-            self._start(container)
+            with self.lock:
+                self._start(container)
             yield container
         finally:
-            self.containers.pop(container.id, None)
+            with self.lock:
+                self.containers.pop(container.id, None)
 
     def _start(self, container: FakeContainer) -> None:
         spec, server = container.spec, self.server

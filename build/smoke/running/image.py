@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -144,14 +144,18 @@ class RunningImage:
 
     def each(self, command_lines: Iterable[tuple[str, ...]]) -> list[RunResult]:
         """Run the entrypoint with each of several command lines, some at a time; the answers in their order."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            try:
-                return list(pool.map(lambda words: self.run(*words), command_lines))
-            except BaseException:
-                # An interrupt: what still runs is removed, else leaving would wait until its time is up.
-                with suppress(IngotError):
-                    self.engine.sweep(f"{LABEL}={self.run_id}")
-                raise
+        with ThreadPoolExecutor(_AT_ONCE) as pool, self.swept():
+            return list(pool.map(lambda words: self.run(*words), command_lines))
+
+    @contextmanager
+    def swept(self) -> Iterator[None]:
+        """Remove all containers of the test if the block is broken off; else leaving a pool waits until their time is up."""
+        try:
+            yield
+        except BaseException:
+            with suppress(IngotError):
+                self.engine.sweep(f"{LABEL}={self.run_id}")
+            raise
 
     def arguments(self, words: tuple[str, ...]) -> tuple[str, ...]:
         """Fill in what is known only when the image runs."""

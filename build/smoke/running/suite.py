@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final
@@ -70,26 +71,16 @@ class Ran:
 
 
 def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
-    """Run all checks, those of the server also on the GPU where there is one."""
+    """Run all checks, those of the server also on the GPU where there is one.
+
+    The server is asked while other containers try the command line: both mostly wait for the engine.
+    """
     image = replace(image, until=image.clock() + image.limits.whole_s)
-    read = helptext.Read(verdict=Verdict(findings=()))
-
-    def help_() -> Verdict:
-        nonlocal read
-        read = helptext.check(image)
-        return read.verdict
-
-    results = [
-        _timed("version", lambda: version.check(image)),
-        _timed("help", help_),
-        *(
-            _python(image, read.flags)
-            if image.expect.family is Family.PYTHON
-            else _compiled(image, read.flags)
-        ),
-        _broken_model(image),
-        *_server(image),
-    ]
+    with ThreadPoolExecutor(1) as beside:
+        served = beside.submit(_server, image)
+        with image.swept():
+            ran = _commands(image)
+        results = [*ran.checks, *served.result()]
     if image.expect.no_server and isinstance(gpu, HostGpu):
         gpu = NoGpu(
             reason="the checks on a GPU are those of the server, which this recipe does not start for a test"
@@ -98,7 +89,29 @@ def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
         results.append(_skipped(GPU, gpu.reason))
     else:
         results.append(_timed(GPU, lambda: _on_gpu(image, gpu)))
-    return Ran(checks=tuple(results), flags=read.flags)
+    return Ran(checks=tuple(results), flags=ran.flags)
+
+
+def _commands(image: RunningImage) -> Ran:
+    """Run the checks that start the image and wait for its end."""
+    read = helptext.Read(verdict=Verdict(findings=()))
+
+    def help_() -> Verdict:
+        nonlocal read
+        read = helptext.check(image)
+        return read.verdict
+
+    checks = (
+        _timed("version", lambda: version.check(image)),
+        _timed("help", help_),
+        *(
+            _python(image, read.flags)
+            if image.expect.family is Family.PYTHON
+            else _compiled(image, read.flags)
+        ),
+        _broken_model(image),
+    )
+    return Ran(checks=checks, flags=read.flags)
 
 
 def _broken_model(image: RunningImage) -> CheckResult:
