@@ -1,8 +1,11 @@
 """Image to verdict: static proofs from the layout, then the running ones, one report. Wires the checks to the engine."""
 
 import platform
-from concurrent.futures import ThreadPoolExecutor
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from build.doors import store
@@ -23,7 +26,16 @@ from build.smoke.running.image import RunningImage
 from build.smoke.running.suite import Ran
 from build.smoke.static import suite as static
 
-__all__ = ["SmokeRun", "Smoked", "check_names", "covers", "expectations_of", "run_static", "static_report"]
+__all__ = [
+    "SmokeRun",
+    "Smoked",
+    "answered",
+    "check_names",
+    "covers",
+    "expectations_of",
+    "run_static",
+    "static_report",
+]
 
 _APPS = {Family.LLAMA_CPP: "/app", Family.PYTHON: "/opt/venv"}
 _TELLING = 6
@@ -121,11 +133,10 @@ class SmokeRun:
             Unavailable: the engine went away, or gives no GPU where one is required; that is no verdict on the image.
         """
         expect = self.loader.expect
-        # Both at once: one is Python reading layers, the other mostly waits for containers.
-        with self.reporter.step(f"smoke {self.plan.name}") as step, ThreadPoolExecutor(1) as beside:
-            read = beside.submit(run_static, self.loader.layout, expect, self.loader.work)
+        with self.reporter.step(f"smoke {self.plan.name}") as step, _apart() as apart:
+            read = apart.submit(run_static, self.loader.layout, expect, self.loader.work)
             ran = self.running()
-            results = (*read.result(), *ran.checks)
+            results = (*answered(read), *ran.checks)
             step.verdict(_count(results))
         _say(results, self.reporter)
         listed = ImageHelp(digest=self.built.digest, flags=ran.flags) if ran.flags else None
@@ -141,6 +152,28 @@ class SmokeRun:
             if refused and self.gpu_required:
                 raise Unavailable(refused, hint="`nvidia-ctk` sets an engine up for GPUs")
             return running.run_running(image, gpu=NoGpu(reason=refused) if refused else self.gpu)
+
+
+def _apart() -> ProcessPoolExecutor:
+    """Make a process for the static checks: beside them in one, those that run the image would wait for Python's lock."""
+    # An interrupt is the parent's to handle.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=signal.signal, initargs=ignore)
+
+
+def answered(read: "Future[tuple[CheckResult, ...]]") -> tuple[CheckResult, ...]:
+    """Wait for what the other process found.
+
+    Raises:
+        WorkFailed: it was killed.
+    """
+    try:
+        return read.result()
+    except BrokenProcessPool as error:
+        message = "the process that ran the static checks was killed"
+        raise WorkFailed(
+            message, hint="most often for want of memory: free some and smoke-test again"
+        ) from error
 
 
 def static_report(
