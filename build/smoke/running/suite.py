@@ -1,10 +1,12 @@
 """Runs every running check of an image. A check that cannot be carried out has not passed."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
+from threading import Event
 from typing import Final
 
 from build.errors import IngotError, Unavailable
@@ -75,12 +77,22 @@ def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
 
     The server is asked while other containers try the command line: both mostly wait for the engine.
     """
-    image = replace(image, until=image.clock() + image.limits.whole_s)
+    broken_off, clock = Event(), image.clock
+    image = replace(
+        image,
+        until=clock() + image.limits.whole_s,
+        clock=lambda: math.inf if broken_off.is_set() else clock(),
+    )
     with ThreadPoolExecutor(1) as beside:
         served = beside.submit(_server, image)
         with image.swept():
-            ran = _commands(image)
-        results = [*ran.checks, *served.result()]
+            try:
+                ran = _commands(image)
+                results = [*ran.checks, *served.result()]
+            except BaseException:
+                # An interrupt, or no engine any more: the server's checks begin nothing new, as if their time were up.
+                broken_off.set()
+                raise
     if image.expect.no_server and isinstance(gpu, HostGpu):
         gpu = NoGpu(
             reason="the checks on a GPU are those of the server, which this recipe does not start for a test"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -181,6 +182,35 @@ def test_an_image_that_takes_all_its_time_fails_what_is_left(
     why = (Outcome.FAILED, "not run: the image has used up the 900 s of a smoke test")
     assert done is None or found[done] == PASSED
     assert {name: found[name] for name in left} == dict.fromkeys(left, why)
+
+
+def test_an_interrupt_begins_nothing_new_beside() -> None:
+    asked_again, swept = Event(), Event()
+
+    class Interrupted(FakeEngine):
+        beside = 0
+
+        def run_once(self, spec: ContainerSpec) -> RunResult:
+            if spec.args == ("--version",):
+                assert asked_again.wait(60)
+                raise KeyboardInterrupt
+            if spec.network.startswith("container:"):
+                self.beside += 1
+                if self.beside == 2:  # the server is healthy, and is asked something
+                    asked_again.set()
+                    assert swept.wait(60)
+            return super().run_once(spec)
+
+        def sweep(self, label: str) -> int:
+            found = super().sweep(label)
+            swept.set()
+            return found
+
+    engine = Interrupted(good_server())
+    with pytest.raises(KeyboardInterrupt):
+        run_running(running_image(engine, model=SmokeModel.MINI), gpu=NONE)
+    assert engine.beside == 2
+    assert engine.containers == {}
 
 
 def test_brackets_without_an_end_are_an_answer_that_is_wrong() -> None:
