@@ -2,10 +2,11 @@
 
 import platform
 import signal
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from build.doors import store
@@ -29,7 +30,7 @@ from build.smoke.static import suite as static
 __all__ = [
     "SmokeRun",
     "Smoked",
-    "answered",
+    "apart",
     "check_names",
     "covers",
     "expectations_of",
@@ -133,10 +134,12 @@ class SmokeRun:
             Unavailable: the engine went away, or gives no GPU where one is required; that is no verdict on the image.
         """
         expect = self.loader.expect
-        with self.reporter.step(f"smoke {self.plan.name}") as step, _apart() as apart:
-            read = apart.submit(run_static, self.loader.layout, expect, self.loader.work)
+        with (
+            self.reporter.step(f"smoke {self.plan.name}") as step,
+            apart(self.loader.layout, expect, self.loader.work) as read,
+        ):
             ran = self.running()
-            results = (*answered(read), *ran.checks)
+            results = (*read(), *ran.checks)
             step.verdict(_count(results))
         _say(results, self.reporter)
         listed = ImageHelp(digest=self.built.digest, flags=ran.flags) if ran.flags else None
@@ -154,26 +157,46 @@ class SmokeRun:
             return running.run_running(image, gpu=NoGpu(reason=refused) if refused else self.gpu)
 
 
-def _apart() -> ProcessPoolExecutor:
-    """Make a process for the static checks: beside them in one, those that run the image would wait for Python's lock."""
-    # An interrupt is the parent's to handle.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=signal.signal, initargs=ignore)
+@contextmanager
+def apart(layout: Path, expect: Expectations, work: Path) -> Iterator[Callable[[], tuple[CheckResult, ...]]]:
+    """Run the static checks in a process for the block, and give what waits for their results.
 
-
-def answered(read: "Future[tuple[CheckResult, ...]]") -> tuple[CheckResult, ...]:
-    """Wait for what the other process found.
+    Beside them in one process, those that run the image would wait for Python's lock. It is no pool: a pool's process
+    outlives a parent that was killed, holding on to its terminal.
 
     Raises:
-        WorkFailed: it was killed.
+        WorkFailed: by the wait, the process ended without an answer.
     """
+    context = get_context("spawn")
+    results, told = context.Pipe(duplex=False)
+    process = context.Process(target=_tell, args=(told, layout, expect, work), daemon=True)
+    process.start()
+    told.close()
     try:
-        return read.result()
-    except BrokenProcessPool as error:
-        message = "the process that ran the static checks was killed"
+        yield lambda: _answer(results)
+    finally:
+        process.kill()
+        process.join()
+        results.close()
+
+
+def _answer(results: Connection) -> tuple[CheckResult, ...]:
+    try:
+        found: tuple[CheckResult, ...] = results.recv()
+    except EOFError as error:
+        message = "the process that ran the static checks ended without an answer"
         raise WorkFailed(
             message, hint="most often for want of memory: free some and smoke-test again"
         ) from error
+    return found
+
+
+def _tell(told: Connection, layout: Path, expect: Expectations, work: Path) -> None:
+    # An interrupt is the parent's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    found = run_static(layout, expect, work)
+    with suppress(BrokenPipeError):  # a parent that was killed asks no more
+        told.send(found)
 
 
 def static_report(

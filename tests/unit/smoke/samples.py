@@ -103,6 +103,11 @@ def results(
     return {check.name: check for check in found}
 
 
+def sample(path: Path) -> Path:
+    """Write the good image."""
+    return write_layout(path, [BASE, CUDA, APP], config=CONFIG)
+
+
 def _plain(tree: Tree) -> Tree:
     """The same without the binaries, which take the most time to read."""
     return {
