@@ -94,7 +94,9 @@ class Buildx:
         Raises:
             Unreachable: it does not answer, or does not start.
         """
-        words = (*(("--bootstrap",) * boot), *((self._builder,) * bool(self._builder)))
+        words = ("--bootstrap",) if boot else ()
+        if self._builder:
+            words = (*words, self._builder)
         try:
             info = parse_builder(self._run("inspect", *words))
         except CommandFailed as error:

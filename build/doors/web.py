@@ -272,10 +272,12 @@ def _unreachable(host: str, error: requests.RequestException) -> Unreachable:
     if isinstance(error, requests.exceptions.SSLError):
         message = f"{host} cannot be reached: its certificate is not trusted"
         return Unreachable(message, hint="SSL_CERT_FILE or REQUESTS_CA_BUNDLE names the CA bundle to trust")
-    reason = _reason(error)
-    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.Timeout):
-        proxy = isinstance(error, requests.exceptions.ProxyError)
-        reason = "the proxy does not connect to it" if proxy else "no answer in time"
+    if isinstance(error, requests.exceptions.ProxyError):
+        reason = "the proxy does not connect to it"
+    elif isinstance(error, requests.exceptions.Timeout):
+        reason = "no answer in time"
+    else:
+        reason = _reason(error)
     hint = "is the name right, and does it run? The same command goes on where this one ended"
     return ShortlyUnreachable(f"{host} cannot be reached: {reason}", hint=hint)
 

@@ -23,7 +23,7 @@ from build.settings import Settings
 __all__ = ["Asked", "benchmarks", "chosen", "measure"]
 
 _PAGE = "docs/benchmarks.md"
-_MOST_KERNELS = 128
+_MOST_KERNELS = 256
 """The sample's own limit."""
 _LEAST_RUNS = 3
 """Of a figure that is shown to others."""

@@ -105,6 +105,8 @@ struct parser {
           } },
         { { "--load-delay-ms" }, "N", "wait before loading the model (default: 0)", "MINI_ARG_LOAD_DELAY_MS",
           [this](const std::string & v) { p.load_delay_ms = to_int(v, 0, 600000); } },
+        { { "--pace-us" }, "N", "microseconds that a token takes at least, to test benchmarks (default: 0)", "MINI_ARG_PACE_US",
+          [this](const std::string & v) { p.pace_us = to_int(v, 0, 1000000); } },
         { { "--degrade" }, "[on|off]", "get slower with every request, to test benchmarks", "MINI_ARG_DEGRADE",
           [this](const std::string & v) { p.degrade = to_switch(v); } },
     };

@@ -35,6 +35,7 @@ struct params {
     storage                  cache_v    = storage::f16;
     bool                     flash_attn = true;
     int                      load_delay_ms = 0;
+    int                      pace_us    = 0;
     bool                     degrade    = false;
 };
 

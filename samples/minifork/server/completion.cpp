@@ -132,6 +132,8 @@ result complete(engine & target, engine & draft, const model & m, const task & t
     const auto predict = clock::now();
     while (int(r.tokens.size()) < t.n_predict && !stopping) {
         g.step(r);
+        // Against the start, so that what a busy machine is late with one token it makes up for with the next.
+        std::this_thread::sleep_until(predict + std::chrono::microseconds(int64_t(t.pace_us) * int64_t(r.tokens.size())));
     }
     r.predicted_ms = ms_since(predict);
     return r;

@@ -15,6 +15,7 @@ struct task {
     int                  draft_max   = 0;  // 0: no speculation
     bool                 draft_model = false;
     bool                 draft_ngram = false;
+    int                  pace_us     = 0;  // see --pace-us
     int                  degrade     = 0;  // see --degrade: 0 is healthy, then worse with every request
 };
 

@@ -208,6 +208,7 @@ class server {
             std::unique_lock<std::mutex> lock(mutex);
             changed.wait(lock, [this] { return free_slots > 0 || stopping; });
             --free_slots;
+            t.pace_us = p.pace_us;
             t.degrade = p.degrade ? std::min(served++, 20) : 0;
         }
         // Given back on every way out, an engine may throw.

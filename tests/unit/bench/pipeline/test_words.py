@@ -58,7 +58,7 @@ def test_as_many_kernels_as_the_sample_can_have(tmp_path: Path, kernels: int) ->
     with pytest.raises(BadRequest) as error:
         benchmarks(Asked(kernels=kernels), settings, RecordingReporter())
     assert error.value.message == f"the sample cannot have {kernels} kernel files"
-    assert error.value.hint == "--kernels takes 1 to 128"
+    assert error.value.hint == "--kernels takes 1 to 256"
 
 
 def test_the_page_takes_new_figures_in_place_of_old_ones() -> None:
