@@ -20,6 +20,7 @@ from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
+from build.recipe.naming import CUSTODY
 from build.recipe.refs import ImageRef
 from build.settings import Namespace, Settings
 
@@ -30,10 +31,7 @@ if TYPE_CHECKING:
     from build.doors.referrers import ReferrersRegistry
     from build.image.layercache import LayerCache
 
-__all__ = ["CUSTODY", "Wiring"]
-
-CUSTODY = "custody"
-"""The repository of copies below the user's namespace."""
+__all__ = ["Wiring"]
 
 
 @dataclass(kw_only=True)

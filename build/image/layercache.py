@@ -12,13 +12,12 @@ from build.doors.effects import Reporter
 from build.doors.progress import BuildEvent
 from build.namespaces import Namespace
 from build.plan.model import ImagePlan
+from build.recipe.naming import LAYER_CACHE
 
-__all__ = ["REPOSITORY", "LayerCache"]
+__all__ = ["LayerCache"]
 
 _LOST = re.compile(r"\b(?:httpReadSeeker|content descriptor|failed to copy)\b")
 """Layers are fetched when they are needed, long after their list was: by then the registry may be gone, or have dropped one."""
-REPOSITORY = "layer-cache"
-"""One for all images below the user's namespace: what they share, the toolchain first, is stored once."""
 
 
 @dataclass(kw_only=True)
@@ -34,8 +33,8 @@ class LayerCache:
     """What BuildKit said when a layer that the cache promises could not be had; the cache is not read again then."""
 
     def reference(self, plan: ImagePlan) -> str:
-        """Name the cache; each image has a tag."""
-        return f"{self.place}/{REPOSITORY}:{plan.target}"
+        """Name the cache; each image has a tag in one repository: what they share, the toolchain first, is stored once."""
+        return f"{self.place}/{LAYER_CACHE}:{plan.target}"
 
     def options(self, plan: ImagePlan) -> tuple[str, ...]:
         """Return bake's options.

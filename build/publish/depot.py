@@ -22,6 +22,7 @@ from build.publish.model import Attaching, Manifest, Referrer, Registry
 from build.publish.parcel import pack, send
 from build.publish.pulled import BlobSource, pull
 from build.publish.tags import put
+from build.recipe.naming import BASES, TOOLCHAINS
 from build.recipe.refs import Digest, ImageRef
 from build.recipe.words import quoted
 from build.settings import Namespace
@@ -30,7 +31,7 @@ __all__ = ["CUSTODY", "CustodyRegistry", "deposit", "fetch", "held"]
 
 CUSTODY: Final = "application/vnd.ingot.custody.v1+json"
 _CONFIG: Final = "application/vnd.ingot.custody.config.v1+json"
-_IMAGES: Final = ((TOOLCHAIN, "ingot-toolchain"), (BASE, "ingot-base"))
+_IMAGES: Final = ((TOOLCHAIN, TOOLCHAINS), (BASE, BASES))
 _TYPES: Final = {".json": "application/json", ".yaml": "application/yaml", ".tar": "application/x-tar"}
 _MOST_FILES: Final = 1000
 _MOST: Final = 64 << 20

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from build.recipe.effective import effective, variant_names
 from build.recipe.model import GitSource, PackagesSource, Recipe, SdistSource, VendorSource, Watch
-from build.recipe.naming import immutable_tag, looks_immutable, moving_tags
+from build.recipe.naming import OWN_REPOSITORIES, immutable_tag, looks_immutable, moving_tags
 from build.recipe.placeholders import placeholder_findings
 from build.recipe.refs import TAG_MAX, ImageRef, is_tag
 from build.recipe.words import (
@@ -67,6 +67,9 @@ def _image(recipe: Recipe) -> Iterator[Finding]:
         hint = "lower case and digits, joined by . _ - or /, without registry and tag"
         yield Finding("image.repository", f"{quoted(image.repository)} is not a repository name", hint)
     yield from within("image.repository", image.repository)
+    if image.repository in OWN_REPOSITORIES:
+        hint = f"Ingot keeps {', '.join(OWN_REPOSITORIES)} beside the images; choose another name"
+        yield Finding("image.repository", f"{quoted(image.repository)} is taken", hint)
     yield from repeated("image.tags", image.tags)
     if not is_tag(recipe.source.version):
         return

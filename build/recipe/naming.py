@@ -1,4 +1,4 @@
-"""The names of an image: its folder, the immutable tag's grammar, the moving tags. Pure."""
+"""The names of an image: its folder, the immutable tag's grammar, the moving tags, repositories that no image has. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,25 @@ from collections.abc import Sequence
 from build.recipe.model import Recipe
 from build.recipe.placeholders import fill
 
-__all__ = ["directory_name", "immutable_tag", "looks_immutable", "moving_tags", "tag_of"]
+__all__ = [
+    "BASES",
+    "CUSTODY",
+    "LAYER_CACHE",
+    "OWN_REPOSITORIES",
+    "TOOLCHAINS",
+    "directory_name",
+    "immutable_tag",
+    "looks_immutable",
+    "moving_tags",
+    "tag_of",
+]
+
+LAYER_CACHE = "layer-cache"
+CUSTODY = "custody"
+TOOLCHAINS = "ingot-toolchain"
+BASES = "ingot-base"
+OWN_REPOSITORIES = (LAYER_CACHE, CUSTODY, TOOLCHAINS, BASES)
+"""What lies in the user's namespace beside the images."""
 
 _IMMUTABLE = re.compile(r".+-cu[0-9]+-sm[0-9]+[a-z]?(-[0-9]+[a-z]?)*(-[a-z0-9-]+)?-[0-9a-f]{12}")
 
