@@ -1,19 +1,11 @@
 """Image to verdict: static proofs from the layout, then the running ones, one report. Wires the checks to the engine."""
 
-import platform
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from build.doors import store
 from build.doors.bakefile import EPOCH
 from build.doors.effects import Reporter
 from build.errors import Unavailable, WorkFailed
-from build.image.layout import BrokenLayout, open_layout
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
 from build.plan.orders import patched
@@ -26,22 +18,18 @@ from build.smoke.running import suite as running
 from build.smoke.running.image import RunningImage
 from build.smoke.running.suite import Ran
 from build.smoke.static import suite as static
+from build.smoke.static.run import apart, run_static
 
 __all__ = [
     "SmokeRun",
     "Smoked",
-    "apart",
     "check_names",
     "covers",
     "expectations_of",
-    "run_static",
     "static_report",
 ]
 
 _APPS = {Family.LLAMA_CPP: "/app", Family.PYTHON: "/opt/venv"}
-_TELLING = 6
-"""A shorter word stands in many files by chance."""
-_COMMON = frozenset({"localhost", "/home", "/root"})
 
 
 def expectations_of(plan: ImagePlan) -> Expectations:
@@ -157,48 +145,6 @@ class SmokeRun:
             return running.run_running(image, gpu=NoGpu(reason=refused) if refused else self.gpu)
 
 
-@contextmanager
-def apart(layout: Path, expect: Expectations, work: Path) -> Iterator[Callable[[], tuple[CheckResult, ...]]]:
-    """Run the static checks in a process for the block, and give what waits for their results.
-
-    Beside them in one process, those that run the image would wait for Python's lock. It is no pool: a pool's process
-    outlives a parent that was killed, holding on to its terminal.
-
-    Raises:
-        WorkFailed: by the wait, the process ended without an answer.
-    """
-    context = get_context("spawn")
-    results, told = context.Pipe(duplex=False)
-    process = context.Process(target=_tell, args=(told, layout, expect, work), daemon=True)
-    process.start()
-    told.close()
-    try:
-        yield lambda: _answer(results)
-    finally:
-        process.kill()
-        process.join()
-        results.close()
-
-
-def _answer(results: Connection) -> tuple[CheckResult, ...]:
-    try:
-        found: tuple[CheckResult, ...] = results.recv()
-    except EOFError as error:
-        message = "the process that ran the static checks ended without an answer"
-        raise WorkFailed(
-            message, hint="most often for want of memory: free some and smoke-test again"
-        ) from error
-    return found
-
-
-def _tell(told: Connection, layout: Path, expect: Expectations, work: Path) -> None:
-    # An interrupt is the parent's to handle.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    found = run_static(layout, expect, work)
-    with suppress(BrokenPipeError):  # a parent that was killed asks no more
-        told.send(found)
-
-
 def static_report(
     plan: ImagePlan,
     built: BuiltImage,
@@ -231,16 +177,6 @@ def static_report(
     return SmokeReport.of(built, expect, (*results, *ran))
 
 
-def run_static(layout: Path, expect: Expectations, work: Path) -> tuple[CheckResult, ...]:
-    """Run the checks that read the layout alone; `work` is where they put files while they look at them."""
-    try:
-        opened = open_layout(layout)
-    except BrokenLayout as error:
-        return static.unreadable(error, static.checks_of(expect.family))
-    with store.scratch(work) as scratch:
-        return static.run_static(opened, expect, host_words=_host_words(), scratch=scratch)
-
-
 def _say(results: tuple[CheckResult, ...], reporter: Reporter) -> None:
     for result in results:
         if result.outcome is Outcome.FAILED:
@@ -256,12 +192,6 @@ def _no_gpu(image: RunningImage) -> str:
     except WorkFailed as error:
         return f"this engine cannot give a container the GPU: {error.message}"
     return ""
-
-
-def _host_words() -> tuple[str, ...]:
-    """Words that name this machine and its user; none of them may be in an image."""
-    words = {platform.node(), str(Path.home()), str(Path.cwd())}
-    return tuple(sorted(word for word in words if len(word) >= _TELLING and word not in _COMMON))
 
 
 def _count(results: tuple[CheckResult, ...]) -> str:

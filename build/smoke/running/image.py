@@ -149,9 +149,11 @@ class RunningImage:
 
     @contextmanager
     def swept(self) -> Iterator[None]:
-        """Remove all containers of the test if the block is broken off; else leaving a pool waits until their time is up."""
+        """Remove all containers of the test if it is broken off; else leaving a pool waits until their time is up."""
         try:
             yield
+        except WorkFailed:  # one check's; the others go on
+            raise
         except BaseException:
             with suppress(IngotError):
                 self.engine.sweep(f"{LABEL}={self.run_id}")

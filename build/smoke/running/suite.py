@@ -83,16 +83,15 @@ def run_running(image: RunningImage, *, gpu: HostGpu | NoGpu) -> Ran:
         until=clock() + image.limits.whole_s,
         clock=lambda: math.inf if broken_off.is_set() else clock(),
     )
-    with ThreadPoolExecutor(1) as beside:
-        served = beside.submit(_server, image)
-        with image.swept():
-            try:
-                ran = _commands(image)
-                results = [*ran.checks, *served.result()]
-            except BaseException:
-                # An interrupt, or no engine any more: the server's checks begin nothing new, as if their time were up.
-                broken_off.set()
-                raise
+    with ThreadPoolExecutor(1) as beside, image.swept():
+        try:
+            served = beside.submit(_server, image)
+            ran = _commands(image)
+            results = [*ran.checks, *served.result()]
+        except BaseException:
+            # An interrupt, or no engine any more: the server's checks begin nothing new, as if their time were up.
+            broken_off.set()
+            raise
     if image.expect.no_server and isinstance(gpu, HostGpu):
         gpu = NoGpu(
             reason="the checks on a GPU are those of the server, which this recipe does not start for a test"

@@ -52,7 +52,7 @@ def test_a_name_that_is_unknown_starts_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kernels", [0, 129])
+@pytest.mark.parametrize("kernels", [0, 257])
 def test_as_many_kernels_as_the_sample_can_have(tmp_path: Path, kernels: int) -> None:
     settings = from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT)
     with pytest.raises(BadRequest) as error:

@@ -126,6 +126,19 @@ def test_a_check_that_cannot_be_carried_out_has_failed() -> None:
     assert found["health"][0] is Outcome.FAILED
 
 
+def test_a_command_that_cannot_be_run_fails_its_own_check_alone() -> None:
+    class Refusing(FakeEngine):
+        def run_once(self, spec: ContainerSpec) -> RunResult:
+            if "--spec-type" in spec.args and not spec.network.startswith("container:"):
+                message = "starting a container: 500"
+                raise WorkFailed(message)
+            return super().run_once(spec)
+
+    found = outcomes(running_image(Refusing(good_server()), model=SmokeModel.MINI))
+    failed = {name: outcome for name, outcome in found.items() if outcome[0] is Outcome.FAILED}
+    assert failed == {"arguments": (Outcome.FAILED, "starting a container: 500")}
+
+
 def test_a_server_that_cannot_be_started_fails_every_check_of_it() -> None:
     class NoStart(FakeEngine):
         def _start(self, container: FakeContainer) -> None:
