@@ -66,7 +66,7 @@ def test_help_is_an_artifact_of_the_image(good: Checkout) -> None:
     assert flag["values"] == ["on", "off", "auto"]
     assert (flag["default"], flag["env"]) == ("auto", "MINI_ARG_FLASH_ATTN")
     detail = good.check("help")["detail"]
-    assert detail == {"flags": 15, "unlisted": [], "removed": [], "unlisted_values": []}
+    assert detail == {"flags": 16, "unlisted": [], "removed": [], "unlisted_values": []}
 
 
 def test_what_changed_since_the_last_push(changed: Checkout) -> None:

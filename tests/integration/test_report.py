@@ -42,13 +42,14 @@ def test_a_pushed_image_says_what_it_is_and_where(good: Checkout) -> None:
 
 def test_a_failed_smoke_test_has_its_report_and_the_next_one_too(checkout: Checkout, built: Path) -> None:
     plan = (built / "plan.json").read_text()
-    assert plan.count('"version": "version: 42 (9384d2ff9)"') == 1
-    (built / "plan.json").write_text(plan.replace("version: 42 (9384d2ff9)", "version: 43 (9384d2ff9)"))
+    promised = '"version": "version: 42 ('
+    assert plan.count(promised) == 1
+    (built / "plan.json").write_text(plan.replace(promised, '"version": "version: 43 ('))
     summary = checkout.root / "summary.md"
     failed = checkout.run("smoke", "minifork", GITHUB_STEP_SUMMARY=str(summary))
     assert failed.code == 1
     assert heading(built).startswith("# failed: `minifork:")
-    assert "version: 43 (9384d2ff9)" in (built / "report.md").read_text()
+    assert "version: 43 (" in (built / "report.md").read_text()
     assert ET.parse(built / "junit.xml").find(".//testcase[@name='version']/failure") is not None
     assert summary.read_text().splitlines()[0] == heading(built)
     (built / "plan.json").write_text(plan)
