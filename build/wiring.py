@@ -20,7 +20,7 @@ from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
-from build.recipe.naming import CUSTODY
+from build.recipe.naming import CUSTODY_REPOSITORY
 from build.recipe.refs import ImageRef
 from build.settings import Namespace, Settings
 
@@ -149,7 +149,7 @@ class Wiring:
         if isinstance(place, Path):
             return LayoutShelf(root=place)
         registry = ReadingRegistry(docker_config=self.settings.docker_config)
-        repository = ImageRef(registry=place.host, repository=f"{place.path}/{CUSTODY}")
+        repository = ImageRef(registry=place.host, repository=f"{place.path}/{CUSTODY_REPOSITORY}")
         return RegistryShelf(registry=registry, repository=repository)
 
     @cached_property

@@ -12,7 +12,7 @@ from build.doors.effects import Reporter
 from build.doors.progress import BuildEvent
 from build.namespaces import Namespace
 from build.plan.model import ImagePlan
-from build.recipe.naming import LAYER_CACHE
+from build.recipe.naming import LAYER_CACHE_REPOSITORY
 
 __all__ = ["LayerCache"]
 
@@ -34,7 +34,7 @@ class LayerCache:
 
     def reference(self, plan: ImagePlan) -> str:
         """Name the cache; each image has a tag in one repository: what they share, the toolchain first, is stored once."""
-        return f"{self.place}/{LAYER_CACHE}:{plan.target}"
+        return f"{self.place}/{LAYER_CACHE_REPOSITORY}:{plan.target}"
 
     def options(self, plan: ImagePlan) -> tuple[str, ...]:
         """Return bake's options.

@@ -22,7 +22,7 @@ from build.publish.model import Attaching, Manifest, Referrer, Registry
 from build.publish.parcel import pack, send
 from build.publish.pulled import BlobSource, pull
 from build.publish.tags import put
-from build.recipe.naming import BASES, TOOLCHAINS
+from build.recipe.naming import BASE_REPOSITORY, TOOLCHAIN_REPOSITORY
 from build.recipe.refs import Digest, ImageRef
 from build.recipe.words import quoted
 from build.settings import Namespace
@@ -31,7 +31,7 @@ __all__ = ["CUSTODY", "CustodyRegistry", "deposit", "fetch", "held"]
 
 CUSTODY: Final = "application/vnd.ingot.custody.v1+json"
 _CONFIG: Final = "application/vnd.ingot.custody.config.v1+json"
-_IMAGES: Final = ((TOOLCHAIN, TOOLCHAINS), (BASE, BASES))
+_IMAGES: Final = ((TOOLCHAIN, TOOLCHAIN_REPOSITORY), (BASE, BASE_REPOSITORY))
 _TYPES: Final = {".json": "application/json", ".yaml": "application/yaml", ".tar": "application/x-tar"}
 _MOST_FILES: Final = 1000
 _MOST: Final = 64 << 20

@@ -7,11 +7,11 @@ from build.recipe.model import Recipe
 from build.recipe.placeholders import fill
 
 __all__ = [
-    "BASES",
-    "CUSTODY",
-    "LAYER_CACHE",
+    "BASE_REPOSITORY",
+    "CUSTODY_REPOSITORY",
+    "LAYER_CACHE_REPOSITORY",
     "OWN_REPOSITORIES",
-    "TOOLCHAINS",
+    "TOOLCHAIN_REPOSITORY",
     "directory_name",
     "immutable_tag",
     "looks_immutable",
@@ -19,11 +19,11 @@ __all__ = [
     "tag_of",
 ]
 
-LAYER_CACHE = "layer-cache"
-CUSTODY = "custody"
-TOOLCHAINS = "ingot-toolchain"
-BASES = "ingot-base"
-OWN_REPOSITORIES = (LAYER_CACHE, CUSTODY, TOOLCHAINS, BASES)
+LAYER_CACHE_REPOSITORY = "layer-cache"
+CUSTODY_REPOSITORY = "custody"
+TOOLCHAIN_REPOSITORY = "ingot-toolchain"
+BASE_REPOSITORY = "ingot-base"
+OWN_REPOSITORIES = (LAYER_CACHE_REPOSITORY, CUSTODY_REPOSITORY, TOOLCHAIN_REPOSITORY, BASE_REPOSITORY)
 """What lies in the user's namespace beside the images."""
 
 _IMMUTABLE = re.compile(r".+-cu[0-9]+-sm[0-9]+[a-z]?(-[0-9]+[a-z]?)*(-[a-z0-9-]+)?-[0-9a-f]{12}")

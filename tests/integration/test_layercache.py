@@ -29,7 +29,7 @@ from build.image.layout import open_layout
 from build.image.model import BuiltImage
 from build.namespaces import Namespace
 from build.plan.model import ImagePlan
-from build.recipe.naming import LAYER_CACHE
+from build.recipe.naming import LAYER_CACHE_REPOSITORY
 from build.recipe.refs import Digest, ImageRef
 from build.settings import Settings
 from build.verify.compare import compare
@@ -117,7 +117,7 @@ def shared(
 
 
 def test_a_fresh_engine_starts_warm_and_makes_the_same_bytes(shared: Shared) -> None:
-    reference = f"{shared.place}/{LAYER_CACHE}:minifork"
+    reference = f"{shared.place}/{LAYER_CACHE_REPOSITORY}:minifork"
     assert f"nothing in the layer cache yet: {reference}" in shared.said
     assert shared.first.layer_cache == ""
     built, warnings = shared.build("fresh", shared.place)
@@ -178,8 +178,8 @@ def poisoned(shared: Shared) -> Namespace:
     """Write a copy of the cache in which the server's layer holds another server, every digest right."""
     door = HttpRegistry(docker_config=Path("/nonexistent"))
     place = Namespace(host=shared.place.host, path=f"{shared.place.path}/poisoned")
-    theirs = ImageRef(registry=shared.place.host, repository=f"{shared.place.path}/{LAYER_CACHE}")
-    ours = ImageRef(registry=place.host, repository=f"{place.path}/{LAYER_CACHE}", tag="minifork")
+    theirs = ImageRef(registry=shared.place.host, repository=f"{shared.place.path}/{LAYER_CACHE_REPOSITORY}")
+    ours = ImageRef(registry=place.host, repository=f"{place.path}/{LAYER_CACHE_REPOSITORY}", tag="minifork")
     found = door.manifest(replace(theirs, tag="minifork"))
     assert found
     manifest: dict[str, Any] = json.loads(found.data)
@@ -238,7 +238,7 @@ def test_a_poisoned_cache_is_believed_and_another_build_shows_it(shared: Shared,
     shared.forget()
     place = poisoned(shared)
     built, _ = shared.build("poisoned", place)
-    assert built.layer_cache == f"{place}/{LAYER_CACHE}:minifork"
+    assert built.layer_cache == f"{place}/{LAYER_CACHE_REPOSITORY}:minifork"
     assert built.digest != shared.first.digest
     before, after = (
         open_layout(folder / "image") for folder in (shared.out, shared.checkout.out / "poisoned")

@@ -1,5 +1,6 @@
 """The report of a real image: there after every smoke test and push, true after a failure and after a kill."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -42,14 +43,14 @@ def test_a_pushed_image_says_what_it_is_and_where(good: Checkout) -> None:
 
 def test_a_failed_smoke_test_has_its_report_and_the_next_one_too(checkout: Checkout, built: Path) -> None:
     plan = (built / "plan.json").read_text()
-    promised = '"version": "version: 42 ('
-    assert plan.count(promised) == 1
-    (built / "plan.json").write_text(plan.replace(promised, '"version": "version: 43 ('))
+    commit = json.loads(plan)["recipe"]["source"]["commit"][:9]
+    assert plan.count(f'"version": "version: 42 ({commit})"') == 1
+    (built / "plan.json").write_text(plan.replace(f"version: 42 ({commit})", f"version: 43 ({commit})"))
     summary = checkout.root / "summary.md"
     failed = checkout.run("smoke", "minifork", GITHUB_STEP_SUMMARY=str(summary))
     assert failed.code == 1
     assert heading(built).startswith("# failed: `minifork:")
-    assert "version: 43 (" in (built / "report.md").read_text()
+    assert f"version: 43 ({commit})" in (built / "report.md").read_text()
     assert ET.parse(built / "junit.xml").find(".//testcase[@name='version']/failure") is not None
     assert summary.read_text().splitlines()[0] == heading(built)
     (built / "plan.json").write_text(plan)

@@ -57,12 +57,10 @@ def apart(layout: Path, expect: Expectations, work: Path) -> Iterator[Callable[[
         WorkFailed: by the wait, the process broke off.
     """
     question = _Question(layout=str(layout.resolve()), expect=expect, host_words=_host_words())
-    argv = (sys.executable, "-m", "build.smoke.static.run")
     with store.scratch(work) as scratch, (scratch / _SAID).open("wb") as said:
         store.write_artifact(scratch / _QUESTION, question)
-        child = process.start(
-            (*argv, str(scratch)), cwd=Path(__file__).parents[3], env=None, stdout=said, stderr=said
-        )
+        argv = (sys.executable, "-m", "build.smoke.static.run", str(scratch))
+        child = process.start(argv, cwd=Path(__file__).parents[3], env=None, stdout=said, stderr=said)
         try:
             yield lambda: _wait(child, scratch)
         finally:

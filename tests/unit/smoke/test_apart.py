@@ -44,19 +44,14 @@ def endless(layout: Path) -> Iterator[None]:
         kept.rename(blob)
 
 
-def children() -> set[int]:
-    """Return the processes that this one started and that run still."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for task in tasks for pid in task.read_text().split()}
-
-
-def alive(word: str) -> bool:
-    """Say whether any process has the word in its command line."""
+def running(work: Path) -> list[int]:
+    """Return the processes that were given this work folder."""
+    found = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(FileNotFoundError, ProcessLookupError):
-            if word.encode() in line.read_bytes():
-                return True
-    return False
+            if str(work).encode() in line.read_bytes():
+                found.append(int(line.parent.name))
+    return found
 
 
 def test_the_answer_is_that_of_the_same_checks_here(tmp_path: Path) -> None:
@@ -68,7 +63,7 @@ def test_the_answer_is_that_of_the_same_checks_here(tmp_path: Path) -> None:
         (one.name, one.outcome, one.reason) for one in here
     ]
     assert {one.outcome for one in there} == {Outcome.PASSED}
-    assert children() == set()
+    assert not running(tmp_path / "there")
 
 
 def test_a_broken_layer_is_a_verdict(tmp_path: Path) -> None:
@@ -83,7 +78,7 @@ def test_a_broken_layer_is_a_verdict(tmp_path: Path) -> None:
 def test_a_process_that_is_killed_is_no_verdict(tmp_path: Path) -> None:
     layout = sample(tmp_path / "image")
     with endless(layout), apart(layout, EXPECT, tmp_path / "work") as read:
-        (child,) = children()
+        (child,) = running(tmp_path / "work")
         os.kill(child, signal.SIGKILL)
         with pytest.raises(WorkFailed, match="broke off with status -9") as caught:
             read()
@@ -110,9 +105,9 @@ def test_what_it_could_not_do_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_test_that_is_broken_off_leaves_neither_process_nor_files(tmp_path: Path) -> None:
     layout = sample(tmp_path / "image")
     with endless(layout), suppress(KeyboardInterrupt), apart(layout, EXPECT, tmp_path / "work"):
-        assert children()
+        assert running(tmp_path / "work")
         raise KeyboardInterrupt
-    assert children() == set()
+    assert not running(tmp_path / "work")
     assert [path.name for path in (tmp_path / "work" / "scratch").iterdir()] == [".lock"]
 
 
@@ -127,6 +122,6 @@ def test_it_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
     with (folder / ".lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     until = time.monotonic() + 30
-    while alive(str(folder)):
+    while running(work):
         assert time.monotonic() < until
         time.sleep(0.05)
