@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from build.doors import store
 from build.doors.effects import Reporter
 from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping, text, whole
+from build.doors.platforms import TARGET, Platform
 from build.errors import NothingSelected, WorkFailed
 from build.image.layout import open_layout
 from build.image.members import clean
@@ -182,8 +183,11 @@ def _fetched(
                 step.update(f"[{number}/{len(files)}]")
                 if not _whole(part, file):
                     registry.save_blob(ref, file.digest, file.size, part / file.title)
-        for folder, place in ((TOOLCHAIN, depot.toolchain), (BASE, depot.base)):
-            image = _image(ref, place, cache / "pulled", registry, reporter)
+        pin = store.read_artifact(part / PLAN, ImagePlan, made_by="nox -s push -- --custody").pin
+        # What compiled may be an image for another machine than the one that it compiles for.
+        runs_on = pin.toolchain.platform if pin.toolchain else TARGET
+        for folder, place, platform in ((TOOLCHAIN, depot.toolchain, runs_on), (BASE, depot.base, TARGET)):
+            image = _image(ref, place, platform, cache / "pulled", registry, reporter)
             store.discard(part / folder)
             link_layout(image, part / folder)
         store.replace_dir(part, final)
@@ -223,7 +227,9 @@ def _whole(folder: Path, file: _File) -> bool:
     return path.is_file() and path.stat().st_size == file.size and store.sha256_file(path) == file.digest.hex
 
 
-def _image(ref: ImageRef, place: str, cache: Path, registry: CustodyRegistry, reporter: Reporter) -> Path:
+def _image(
+    ref: ImageRef, place: str, platform: Platform, cache: Path, registry: CustodyRegistry, reporter: Reporter
+) -> Path:
     """Pull toolchain or base. What lies below the cache from before is held against its hashes once more."""
     try:
         image = ImageRef.parse(f"{ref.registry}/{place}")
@@ -231,13 +237,13 @@ def _image(ref: ImageRef, place: str, cache: Path, registry: CustodyRegistry, re
         raise _no_bundle(ref, f"{quoted(place)} names no image") from error
     if image.digest is None:
         raise _no_bundle(ref, f"{quoted(place)} names no digest")
-    layout = pull(image, cache, registry, reporter).layout
+    layout = pull(image, cache, registry, reporter, platform=platform).layout
     for layer in layout.layers:
         path = layout.path / "blobs" / "sha256" / layer.digest.hex
         if path.is_file() and store.sha256_file(path) == layer.digest.hex:
             continue
         store.discard(layout.path)
-        return pull(image, cache, registry, reporter).layout.path
+        return pull(image, cache, registry, reporter, platform=platform).layout.path
     return layout.path
 
 

@@ -10,6 +10,7 @@ from build.doors import store
 from build.doors.effects import Reporter, Step
 from build.doors.jsonvalues import MalformedError, digest, items, json_document, mapping
 from build.doors.layoutindex import store_manifest, write_index
+from build.doors.platforms import TARGET
 from build.doors.registry import Manifest
 from build.errors import BadRequest, NothingSelected, WorkFailed
 from build.image.config import ImageConfig, parse_config
@@ -26,7 +27,6 @@ _INDEXES: Final = frozenset(
         "application/vnd.docker.distribution.manifest.list.v2+json",
     }
 )
-_PLATFORM: Final = "linux/amd64"
 
 
 class Manifests(Protocol):
@@ -65,40 +65,45 @@ class PulledImage:
     layout: Layout
 
 
-def pull(ref: ImageRef, cache: Path, registry: BlobSource, reporter: Reporter) -> PulledImage:
+def pull(
+    ref: ImageRef, cache: Path, registry: BlobSource, reporter: Reporter, *, platform: str = TARGET
+) -> PulledImage:
     """Return the image that a reference means. What lies below the cache by its digest is not asked for again.
 
     Raises:
         NothingSelected: the registry has no such image.
-        BadRequest: it has none for linux/amd64.
+        BadRequest: it has none for the platform.
         WorkFailed: it sends other bytes than it promised.
         Unavailable: it cannot be reached, or refuses access.
     """
-    if ref.digest and (known := _known(cache, ref.digest)):
+    if ref.digest and (known := _known(cache, ref.digest, platform)):
         return PulledImage(ref=ref, layout=known)
-    manifest = image_manifest(ref, registry)
+    manifest = image_manifest(ref, registry, platform)
     found = replace(ref, digest=manifest.digest)
     with store.locked(cache / f".{manifest.digest.hex}.lock"):
-        layout = _known(cache, manifest.digest) or _fetch(found, manifest, cache, registry, reporter)
+        layout = _known(cache, manifest.digest, platform)
+        if layout is None:
+            _fetch(found, manifest, cache, registry, reporter)
+            layout = open_layout(cache / manifest.digest.hex, platform=platform)
     return PulledImage(ref=found, layout=layout)
 
 
-def _known(cache: Path, name: Digest) -> Layout | None:
+def _known(cache: Path, name: Digest, platform: str) -> Layout | None:
     if not (cache / name.hex / "index.json").exists():
         return None
     try:
-        return open_layout(cache / name.hex)
+        return open_layout(cache / name.hex, platform=platform)
     except BrokenLayout:
         store.discard(cache / name.hex)
         return None
 
 
-def image_manifest(ref: ImageRef, registry: Manifests) -> Manifest:
-    """Return the manifest that a reference means; of an index, the one for our platform.
+def image_manifest(ref: ImageRef, registry: Manifests, platform: str = TARGET) -> Manifest:
+    """Return the manifest that a reference means; of an index, the one for the platform.
 
     Raises:
         NothingSelected: the registry does not have it.
-        BadRequest: it has none for linux/amd64.
+        BadRequest: it has none for the platform.
     """
     manifest = registry.manifest(ref)
     if manifest is None:
@@ -108,9 +113,9 @@ def image_manifest(ref: ImageRef, registry: Manifests) -> Manifest:
         return manifest
     with _understood(ref):
         listed = items(json_document(manifest.data, str(ref)).get("manifests"), "manifests")
-        names = [digest(entry.get("digest"), "digest") for entry in map(_entry, listed) if _fits(entry)]
+        names = [digest(entry.get("digest"), "digest") for entry in map(_entry, listed) if _platform(entry) == platform]
     if len(names) != 1:
-        message = f"{ref} holds {len(names)} images for {_PLATFORM}, one is expected"
+        message = f"{ref} holds {len(names)} images for {platform}, one is expected"
         raise BadRequest(message)
     inner = registry.manifest(replace(ref, tag="", digest=names[0]))
     if inner is None:
@@ -137,14 +142,12 @@ def _entry(value: object) -> dict[str, Any]:
     return dict(mapping(value, "manifests"))
 
 
-def _fits(entry: dict[str, Any]) -> bool:
-    platform = mapping(entry.get("platform") or {}, "platform")
-    return f"{platform.get('os')}/{platform.get('architecture')}" == _PLATFORM
+def _platform(entry: dict[str, Any]) -> str:
+    named = mapping(entry.get("platform") or {}, "platform")
+    return f"{named.get('os')}/{named.get('architecture')}"
 
 
-def _fetch(
-    ref: ImageRef, manifest: Manifest, cache: Path, registry: BlobSource, reporter: Reporter
-) -> Layout:
+def _fetch(ref: ImageRef, manifest: Manifest, cache: Path, registry: BlobSource, reporter: Reporter) -> None:
     """Write the layout beside its place and rename it. Blobs that a killed run has left are whole, and used."""
     final = cache / manifest.digest.hex
     part = final.with_name(f".{final.name}.part")
@@ -160,7 +163,6 @@ def _fetch(
         write_index(part, [store_manifest(part, manifest)])
         step.verdict(megabytes(total))
     part.rename(final)
-    return open_layout(final)
 
 
 def _blobs(ref: ImageRef, manifest: Manifest) -> tuple[tuple[Digest, int], ...]:

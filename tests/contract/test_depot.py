@@ -10,9 +10,11 @@ import pytest
 
 from build.doors import store
 from build.doors.bakefile import layout_digest
+from build.doors.platforms import TARGET, Platform
 from build.doors.referrers import ReferrersRegistry
 from build.errors import NothingSelected, Unreachable, WorkFailed
 from build.host import registry as server
+from build.image.layout import open_layout
 from build.pin.model import PinnedImage
 from build.plan.model import ImagePlan
 from build.publish.attach import Artifact, ArtifactFile, attach
@@ -61,25 +63,29 @@ def fake(tmp_path: Path) -> Held:
     return hold(tmp_path, FakeRegistry(), "127.0.0.1:1")
 
 
-def hold(folder: Path, registry: Custodian, host: str) -> Held:
+def hold(folder: Path, registry: Custodian, host: str, runs_on: Platform = TARGET) -> Held:
     image = make_pushable(folder / "image", b"base", b"server")
     namespace = Namespace(host=host, path=f"team/{uuid4().hex}")
     receipt = push(image.verified, image.plan, image.layout, namespace, registry, Silent())
     bundle = folder / "bundle"
     for name, text in (
-        ("recipe.yaml", "name: mini\n"), ("pin.json", "{}"), ("plan.json", "{}"), ("source.tar", "tar"),
+        ("recipe.yaml", "name: mini\n"), ("pin.json", "{}"), ("source.tar", "tar"),
         ("patches/mini/0001-a.patch", "diff"), ("locks/cuda-13.0.txt", "wheels"),
     ):  # fmt: skip
         store.write_text(bundle / name, text)
     pinned = {
         name: PinnedImage(
-            lock=digit * 64, digest=layout_digest(write_layout(bundle / name, trees, how="")), origin="", packages=()
+            lock=digit * 64, origin="", packages=(), platform=platform,
+            digest=layout_digest(write_layout(bundle / name, trees, how="", platform=platform)),
         )
-        for name, digit, trees in (("toolchain", "1", [b"gcc"]), ("base", "2", [b"base", b"more"]))
+        for name, digit, trees, platform in (
+            ("toolchain", "1", [b"gcc"], runs_on), ("base", "2", [b"base", b"more"], TARGET),
+        )
     }  # fmt: skip
     plan = replace(
         image.plan, pin=replace(image.plan.pin, toolchain=pinned["toolchain"], base=pinned["base"])
     )
+    store.write_artifact(bundle / "plan.json", plan)
     subject = replace(ImageRef.parse(next(iter(receipt.refs))), tag="", digest=receipt.digest)
     return Held(subject=subject, plan=plan, bundle=bundle, namespace=namespace, registry=registry)
 
@@ -147,6 +153,26 @@ def test_a_toolchain_that_was_changed_below_the_cache_is_pulled_again(given: Hel
     assert files(given.fetched(tmp_path / "cache")) == files(given.bundle)
 
 
+def test_a_toolchain_that_runs_on_another_architecture_is_fetched(fake: Held, tmp_path: Path) -> None:
+    registry = FakeRegistry()
+    arm = hold(tmp_path / "arm", registry, "127.0.0.1:1", runs_on="linux/arm64")
+    arm.attached()
+    found = arm.fetched(tmp_path / "cache")
+    assert open_layout(found / "toolchain", platform="linux/arm64").digest == layout_digest(arm.bundle / "toolchain")
+    store.discard(found)
+    registry.calls.clear()
+    arm.fetched(tmp_path / "cache")
+    assert not [call for call in registry.calls if "ingot-toolchain" in call], "what is below the cache is not asked for again"
+
+
+def test_a_plan_that_is_none_names_no_toolchain(fake: Held, tmp_path: Path) -> None:
+    good = fake.deposited()
+    other = ArtifactFile(path=fake.bundle / "pin.json", title="plan.json", media_type="application/json")
+    files = tuple(other if file.title == "plan.json" else file for file in good.files)
+    message = refusal_of_places(fake, replace(good, files=files), tmp_path / "cache")
+    assert "plan.json" in message
+
+
 def test_a_fetch_that_was_cut_short_goes_on(fake: Held, tmp_path: Path) -> None:
     fake.attached()
     whole = FakeRegistry()
@@ -200,7 +226,7 @@ def refusal(given: Held, artifact: Artifact, cache: Path) -> str:
 )  # fmt: skip
 def test_a_file_that_no_bundle_has_is_refused(fake: Held, tmp_path: Path, title: str) -> None:
     good = fake.deposited()
-    evil = ArtifactFile(path=fake.bundle / "plan.json", title=title, media_type="text/plain")
+    evil = ArtifactFile(path=fake.bundle / "pin.json", title=title, media_type="text/plain")
     message = refusal(fake, replace(good, files=(*good.files, evil)), tmp_path / "cache")
     assert f"it lists '{title}' of 2 bytes, which no bundle has" in message
 
