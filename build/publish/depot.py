@@ -183,9 +183,11 @@ def _fetched(
                 step.update(f"[{number}/{len(files)}]")
                 if not _whole(part, file):
                     registry.save_blob(ref, file.digest, file.size, part / file.title)
-        pin = store.read_artifact(part / PLAN, ImagePlan, made_by="nox -s push -- --custody").pin
+        plan = store.parsed((part / PLAN).read_text(encoding="utf-8", errors="replace"), ImagePlan)
+        if plan is None or plan.pin.toolchain is None:
+            raise _no_bundle(ref, f"its {PLAN} names no toolchain, or is of another version of the pipeline")
         # What compiled may be an image for another machine than the one that it compiles for.
-        runs_on = pin.toolchain.platform if pin.toolchain else TARGET
+        runs_on = plan.pin.toolchain.platform
         for folder, place, platform in ((TOOLCHAIN, depot.toolchain, runs_on), (BASE, depot.base, TARGET)):
             image = _image(ref, place, platform, cache / "pulled", registry, reporter)
             store.discard(part / folder)

@@ -113,7 +113,11 @@ def image_manifest(ref: ImageRef, registry: Manifests, platform: str = TARGET) -
         return manifest
     with _understood(ref):
         listed = items(json_document(manifest.data, str(ref)).get("manifests"), "manifests")
-        names = [digest(entry.get("digest"), "digest") for entry in map(_entry, listed) if _platform(entry) == platform]
+        names = [
+            digest(entry.get("digest"), "digest")
+            for entry in map(_entry, listed)
+            if _platform(entry) == platform
+        ]
     if len(names) != 1:
         message = f"{ref} holds {len(names)} images for {platform}, one is expected"
         raise BadRequest(message)

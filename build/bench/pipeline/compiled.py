@@ -1,5 +1,6 @@
 """Builds that compile: cold, beside cmake and ninja alone and beside a bare bake; with the compile cache; one kernel; resumed."""
 
+import json
 import re
 import time
 from dataclasses import dataclass, field, replace
@@ -65,8 +66,11 @@ class Compiled:
     def cold(self, number: int) -> Sample:
         """Resolve, plan, build and smoke-test with an empty compile cache and no layer."""
         _ = self.ground.warmed
-        self._rounds[number] = self.ground.checkout(f"cold-{number}", cold=True)
-        return self.ground.pipeline(self._rounds[number], "image", "minifork")
+        root = self._rounds[number] = self.ground.checkout(f"cold-{number}", cold=True)
+        sample = self.ground.pipeline(root, "image", "minifork")
+        _, misses = _cached(root)
+        _expect(misses >= self.ground.kernels, "a cold build found compiles in the cache", root)
+        return sample
 
     def warm(self, number: int) -> Sample:
         """The same after all its layers are gone, with the compile cache.
@@ -74,16 +78,27 @@ class Compiled:
         The first stage is changed: to prune would take the unpacked toolchain too.
         """
         template = self._rounds[number] / "dockerfiles" / "llama-cpp.Dockerfile.j2"
+        root = self._rounds[number]
         edit(template, _STAGE, f"\nENV INGOT_BENCHMARK={time.time_ns()}{_STAGE}")
-        return self.ground.pipeline(self._rounds[number], "image", "minifork")
+        sample = self.ground.pipeline(root, "image", "minifork")
+        hits, misses = _cached(root)
+        _expect(
+            hits >= self.ground.kernels and not misses, "a warm build found too little in the cache", root
+        )
+        return sample
 
     def kernel(self, number: int) -> Sample:
         """The same after a commit that changes one kernel."""
         root = self._rounds[number]
+        kernel = _FIRST_KERNEL.rpartition("/")[2]
+        _expect(kernel in _text(root / "out" / "minifork" / "build.log"), f"no {kernel} is compiled", root)
         options = f"set_source_files_properties({_FIRST_KERNEL} PROPERTIES COMPILE_DEFINITIONS CHANGED={time.time_ns()})"
         edit(root / "samples" / "minifork" / "cuda" / "CMakeLists.txt", _KERNELS, f"{options}\n{_KERNELS}")
         self.ground.pipeline(root, "pins", "samples")
-        return self.ground.pipeline(root, "image", "minifork")
+        sample = self.ground.pipeline(root, "image", "minifork")
+        hits, misses = _cached(root)
+        _expect(0 < misses < hits, "a build with one kernel changed compiled none, or most", root)
+        return sample
 
     def resumed(self, number: int) -> Sample:
         """The same as `cold`, interrupted when half of the files are compiled and begun again: both parts."""
@@ -109,6 +124,20 @@ class Compiled:
                     time.sleep(0.1)
             finally:
                 process.end(child)
+
+
+def _cached(root: Path) -> tuple[int, int]:
+    """Return hits and misses of the compile cache in the last build of a checkout."""
+    found = json.loads((root / "out" / "minifork" / "image.json").read_bytes())["compile_cache"]
+    return found["hits"], found["misses"]
+
+
+def _expect(holds: bool, otherwise: str, root: Path) -> None:  # noqa: FBT001  (a condition)
+    """Refuse a time that is not of what its line says."""
+    if not holds:
+        hits, misses = _cached(root)
+        message = f"{otherwise}: {hits} hits, {misses} misses"
+        raise WorkFailed(message, hint="the sample or the template changed: mend build/bench/pipeline")
 
 
 def half_done(text: str, kernels: int) -> bool:

@@ -65,6 +65,8 @@ class Ground:
                 for part in _LENT:
                     _lend(self.user.cache / part, cache / part)
                 with self.open:
+                    # Without an engine nothing can be measured, and the reason is told once.
+                    _ = self.engine
                     yield
             finally:
                 self._clear()
@@ -115,10 +117,10 @@ class Ground:
 
     def pipeline(self, root: Path, *words: str, registry: str = "") -> Sample:
         """Run a verb in a checkout, and read how much memory it held."""
-        said: list[process.Completed] = []
+        ended: list[process.Completed] = []
         command = self.command(root, *words, registry=registry)
-        sample = self.timed(lambda: said.append(process.run(command.argv, cwd=command.cwd, env=command.env)))
-        return replace(sample, peak_mib=int(said[0].stdout.split()[-1]) >> 10)
+        sample = self.timed(lambda: ended.append(process.run(command.argv, cwd=command.cwd, env=command.env)))
+        return replace(sample, peak_mib=int(ended[0].stdout.split()[-1]) >> 10, said=ended[0].stderr)
 
     def bake(self, root: Path) -> Sample:
         """Build with nothing but docker what was planned or built in a checkout."""

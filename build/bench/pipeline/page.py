@@ -26,6 +26,8 @@ class Found:
     kernels: int
     runs: int
     ratios: tuple[Ratio, ...]
+    unmeasured: tuple[str, ...] = ()
+    """Names of comparisons that broke."""
 
 
 def rows(ratios: tuple[Ratio, ...]) -> tuple[tuple[str, ...], ...]:

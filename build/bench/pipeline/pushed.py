@@ -1,5 +1,6 @@
 """Pushes to a registry on loopback: all of an image, nothing new of it, and what a change of the server alone brings."""
 
+import re
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +9,20 @@ from pathlib import Path
 from build.bench.pipeline.ground import Ground
 from build.bench.pipeline.ratio import Sample
 from build.doors import store
+from build.errors import WorkFailed
 from build.host import registry
 
-__all__ = ["Pushed"]
+__all__ = ["Pushed", "sent"]
+
+_SERVER = 0.1
+"""The share of the sample's image that its server is at most."""
+_SENT = re.compile(r"([\d.]+) MB sent of ([\d.]+) MB")
+
+
+def sent(text: str) -> float:
+    """Return the share of an image that a push says it sent; 0 where it says that all is there."""
+    found = _SENT.search(text)
+    return float(found[1]) / float(found[2]) if found else 0.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -25,7 +37,11 @@ class Pushed:
 
     def again(self, number: int) -> Sample:
         """Push it where all of it is."""
-        return self._push(number)
+        sample = self._push(number)
+        if sent(sample.said):
+            message = f"a push of what is there sent something:\n{sample.said[-2000:]}"
+            raise WorkFailed(message)
+        return sample
 
     def server(self, number: int) -> Sample:
         """Push it after a commit that changes the server alone, to where the one before is."""
@@ -34,7 +50,11 @@ class Pushed:
         store.write_text(file, f"{text}\nextern const int changed_{time.time_ns()} = 0;\n")
         self.ground.pipeline(self._root, "pins", "samples")
         self.ground.pipeline(self._root, "image", "minifork")
-        return self._push(number)
+        sample = self._push(number)
+        if not 0 < sent(sample.said) <= _SERVER:
+            message = f"a change of the server alone sent {sent(sample.said):.2f} of the image:\n{sample.said[-2000:]}"
+            raise WorkFailed(message)
+        return sample
 
     def _push(self, number: int) -> Sample:
         namespace = f"{self._address}/round-{number}"

@@ -7,9 +7,9 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from build.errors import WorkFailed
+from build.errors import IngotError, WorkFailed
 
-__all__ = ["Comparison", "Ratio", "Sample", "Side", "compare", "groups", "missed"]
+__all__ = ["Compared", "Comparison", "Ratio", "Sample", "Side", "compare", "groups", "missed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,8 @@ class Sample:
     seconds: float
     peak_mib: int = 0
     """Most memory that the pipeline's process held at a time; 0 where it was not measured."""
+    said: str = ""
+    """What the pipeline told a person."""
 
 
 Side = Callable[[int], Sample]
@@ -59,6 +61,15 @@ class Ratio:
         return self.value <= self.limit
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """What became of a group."""
+
+    ratios: tuple[Ratio, ...]
+    broken: dict[str, IngotError]
+    """Name of a comparison that could not be measured to why not."""
+
+
 def groups(comparisons: Sequence[Comparison]) -> tuple[tuple[Comparison, ...], ...]:
     """Put comparisons that share a side together, in their order: that side then runs once a round for all of them."""
     found: list[list[Comparison]] = []
@@ -72,15 +83,28 @@ def groups(comparisons: Sequence[Comparison]) -> tuple[tuple[Comparison, ...], .
     return tuple(tuple(group) for group in found)
 
 
-def compare(group: Sequence[Comparison], *, runs: int, said: Callable[[str], None]) -> tuple[Ratio, ...]:
-    """Run all sides of a group by turns. Of a comparison the other side comes first: ours may build upon it."""
+def compare(group: Sequence[Comparison], *, runs: int, said: Callable[[str], None]) -> Compared:
+    """Run all sides of a group by turns. Of a comparison the other side comes first: ours may build upon it.
+
+    A side that breaks takes the comparisons that it is of with it, and no other.
+    """
     sides = list(dict.fromkeys(side for one in group for side in (one.theirs, one.ours)))
     samples: dict[Side, list[Sample]] = {side: [] for side in sides}
+    broken: dict[str, IngotError] = {}
     for number in range(runs):
         for place, side in enumerate(sides, 1):
+            of = [one.name for one in group if side in {one.ours, one.theirs} and one.name not in broken]
+            if not of:
+                continue
             said(f"round {number + 1} of {runs}, side {place} of {len(sides)}")
-            samples[side].append(side(number))
-    return tuple(_ratio(one, samples[one.ours], samples[one.theirs]) for one in group)
+            try:
+                samples[side].append(side(number))
+            except IngotError as error:
+                broken |= dict.fromkeys(of, error)
+    whole = tuple(one for one in group if one.name not in broken)
+    return Compared(
+        ratios=tuple(_ratio(one, samples[one.ours], samples[one.theirs]) for one in whole), broken=broken
+    )
 
 
 def _ratio(one: Comparison, ours: Sequence[Sample], theirs: Sequence[Sample]) -> Ratio:
@@ -97,17 +121,17 @@ def _ratio(one: Comparison, ours: Sequence[Sample], theirs: Sequence[Sample]) ->
     )
 
 
-def missed(ratios: Sequence[Ratio], broken: Sequence[str], answer: object) -> WorkFailed | None:
+def missed(ratios: Sequence[Ratio], unmeasured: Sequence[str], answer: object) -> WorkFailed | None:
     """Return the error that names each ratio over its limit, and what could not be measured; None where all is well.
 
     `answer` goes with it: what was measured is known all the same.
     """
     over = [one for one in ratios if not one.held]
-    if not (over or broken):
+    if not (over or unmeasured):
         return None
     said = [f"{one.name}: {one.title} is {one.value:.3f}, at most {one.limit:.3f}" for one in over]
     error = WorkFailed(
-        "; ".join((*said, *broken)),
+        "; ".join((*said, *(f"{name}: not measured" for name in unmeasured))),
         hint=f"on a busy machine measure again, alone: nox -s benchmarks -- {' '.join(one.name for one in over)}"
         if over
         else "",

@@ -1,13 +1,13 @@
 """`nox -s benchmarks`: the table of comparisons, and the run over those that were asked for. Wires the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from build.bench.pipeline.compiled import Compiled
 from build.bench.pipeline.ground import Ground
-from build.bench.pipeline.machine import machine
+from build.bench.pipeline.machine import Machine, machine
 from build.bench.pipeline.page import HEADER, Found, paged, rows
 from build.bench.pipeline.pushed import Pushed
 from build.bench.pipeline.ratio import Comparison, Ratio, compare, groups, missed
@@ -17,7 +17,7 @@ from build.bench.pipeline.unchanged import Unchanged
 from build.bench.pipeline.watched import Watched
 from build.doors import store
 from build.doors.effects import Reporter
-from build.errors import BadRequest, IngotError
+from build.errors import BadRequest
 from build.settings import Settings
 
 __all__ = ["Asked", "benchmarks", "chosen", "measure"]
@@ -36,7 +36,7 @@ class Asked:
     names: tuple[str, ...] = ()
     """None: all."""
     runs: int = 3
-    kernels: int = 64
+    kernels: int = 160
     write: bool = False
     """Put the figures into the page in docs/."""
 
@@ -56,7 +56,7 @@ def _table(ground: Ground) -> tuple[Comparison, ...]:
         ("together", "three recipes / cmake and ninja for each", together.ours, together.apart, 1.1),
         ("push-again", "push of an unchanged image / first push", pushed.again, pushed.first, 1.0),
         ("push-server", "push after a change of the server / first push", pushed.server, pushed.first, 1.0),
-        ("static", "static checks of an image / reading it once", static.checks, static.unpack, 4.0),
+        ("static", f"static checks of {static.image} / reading it once", static.checks, static.unpack, 4.0),
         ("watch", "watch of 100 upstreams / the slowest of them", watched.ours, watched.slowest, 1.5),
     )
     return tuple(
@@ -104,30 +104,36 @@ def measure(
     Raises:
         WorkFailed: as `benchmarks` does.
     """
-    before, ratios, broken = machine(), list[Ratio](), list[str]()
+    before, page = machine(), settings.root / _PAGE
+    ratios, unmeasured = list[Ratio](), list[str]()
+
+    def found(before: Machine, ratios: Sequence[Ratio]) -> Found:
+        return Found(
+            at=f"{datetime.now(UTC):%Y-%m-%d}",
+            before=before,
+            after=machine(),
+            kernels=asked.kernels,
+            runs=asked.runs,
+            ratios=tuple(ratios),
+            unmeasured=tuple(unmeasured),
+        )
+
     with prepared():
         for group in groups(comparisons):
+            here = machine()
             names = ", ".join(one.name for one in group)
-            try:
-                with reporter.step(f"{names}: {asked.runs} runs by turns") as step:
-                    ratios += compare(group, runs=asked.runs, said=step.update)
-                    step.verdict(" ".join(f"{one.value:.3f}" for one in ratios[-len(group) :]))
-            except IngotError as error:
-                reporter.error(f"{names}: {error.message}", error.hint)
-                broken.append(f"{names}: not measured")
-        after = machine()
-    found = Found(
-        at=f"{datetime.now(UTC):%Y-%m-%d}",
-        before=before,
-        after=after,
-        kernels=asked.kernels,
-        runs=asked.runs,
-        ratios=tuple(ratios),
-    )
-    reporter.summary("benchmarks", HEADER, rows(found.ratios))
-    if asked.write and ratios:
-        page = settings.root / _PAGE
-        store.write_text(page, paged(page.read_text(encoding="utf-8"), found))
-    if failed := missed(found.ratios, broken, found):
+            with reporter.step(f"{names}: {asked.runs} runs by turns") as step:
+                made = compare(group, runs=asked.runs, said=step.update)
+                step.verdict(" ".join(f"{one.value:.3f}" for one in made.ratios) or "not measured")
+            for name, error in made.broken.items():
+                reporter.error(f"{name}: {error.message}", error.hint)
+            ratios += made.ratios
+            unmeasured += made.broken
+            # Each group takes long: who interrupts a later one keeps what is measured.
+            if asked.write and made.ratios:
+                store.write_text(page, paged(page.read_text(encoding="utf-8"), found(here, made.ratios)))
+    answer = found(before, ratios)
+    reporter.summary("benchmarks", HEADER, rows(answer.ratios))
+    if failed := missed(answer.ratios, answer.unmeasured, answer):
         raise failed
-    return found
+    return answer

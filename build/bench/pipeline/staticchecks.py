@@ -10,9 +10,13 @@ from pathlib import Path
 from build.bench.pipeline.ground import Ground
 from build.bench.pipeline.ratio import Sample
 from build.doors import process
+from build.errors import WorkFailed
+from build.image.model import megabytes
 
 __all__ = ["StaticChecks"]
 
+_LEAST = 100_000_000
+"""Compressed bytes of an image that the ratio says something of."""
 _UNPACK = """
 import hashlib, sys, zlib
 from pathlib import Path
@@ -35,31 +39,39 @@ class StaticChecks:
 
     ground: Ground
 
+    @property
+    def image(self) -> str:
+        """Say which image it is."""
+        name, size = self._largest
+        return f"{name}, {megabytes(size)}"
+
     def checks(self, _number: int) -> Sample:
         """Run the static checks."""
-        return self.ground.pipeline(self._root, "smoke", self._name, "--static")
+        return self.ground.pipeline(self._root, "smoke", self._largest[0], "--static")
 
     def unpack(self, _number: int) -> Sample:
         """Read and hash the layers, packed and unpacked."""
-        argv = (sys.executable, "-c", _UNPACK, str(self._root / "out" / self._name / "image"))
+        argv = (sys.executable, "-c", _UNPACK, str(self._root / "out" / self._largest[0] / "image"))
         return self.ground.timed(lambda: process.run(argv, cwd=self._root))
 
     @cached_property
-    def _name(self) -> str:
+    def _largest(self) -> tuple[str, int]:
+        """Name and bytes of it."""
         sizes = {
             path.parent.name: sum(layer["size"] for layer in json.loads(path.read_bytes())["layers"])
             for path in self.ground.user.out.glob("*/image.json")
             if "+" not in path.parent.name and _gzip(path.parent / "image")
         }
-        return max(sizes, key=sizes.__getitem__) if sizes else "minifork"
+        return max(sizes.items(), key=lambda one: one[1], default=("no image", 0))
 
     @cached_property
     def _root(self) -> Path:
-        there = self.ground.user.out / self._name
-        if not there.is_dir():
-            return self.ground.built
+        name, size = self._largest
+        if size < _LEAST:
+            message = f"the largest image that is built here is {self.image}; of a small one Python's start is most of the time"
+            raise WorkFailed(message, hint="build one of an engine first: nox -s build-llama-cpp")
         root = self.ground.checkout("static")
-        shutil.copytree(there, root / "out" / self._name)
+        shutil.copytree(self.ground.user.out / name, root / "out" / name)
         return root
 
 

@@ -1,25 +1,26 @@
-"""Three recipes that share nothing but their toolchain, built by one command on a cache that has no toolchain."""
+"""Three recipes for three architectures, built by one command, beside cmake and ninja for each."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from build.bench.pipeline.compiled import raw_build
 from build.bench.pipeline.ground import Ground, edit
 from build.bench.pipeline.ratio import Sample
-from build.doors import process, store
+from build.doors import store
 from build.errors import WorkFailed
 
 __all__ = ["Together", "count_made"]
 
 _ARCHITECTURES = ("120a-real", "86-real", "80-real")
 """One for each recipe, so that the compile cache of one is of no use to another."""
-_MADE = "✓ toolchain for CUDA"
-"""How the line of that step begins."""
+_MADE = re.compile(r"(?m)^(?:[\w-]+ *\| )?\s*✓ toolchain for CUDA")
+"""The line of that step, of the command itself or of one recipe's part."""
 
 
 def count_made(text: str) -> int:
     """Count the steps that made a toolchain, in what the pipeline said."""
-    return sum(line.strip().startswith(_MADE) for line in text.splitlines())
+    return len(_MADE.findall(text))
 
 
 @dataclass(kw_only=True, eq=False)
@@ -34,19 +35,18 @@ class Together:
         return Sample(seconds=sum(part.seconds for part in parts))
 
     def ours(self, number: int) -> Sample:
-        """Build all; making the toolchain, once, is not in the time."""
-        root = self.ground.checkout(f"together-{number}", cold=True)
-        names = tuple(_recipe(root, architecture) for architecture in _ARCHITECTURES)
+        """Build all; that the same command, with one kernel each, makes the toolchain once, comes before and is not in the time."""
         for place in (self.ground.settings.cache / "images").glob("toolchain-*"):
             store.discard(place)
-        command = self.ground.command(root, "plan", *names)
-        said = process.run(command.argv, cwd=command.cwd, env=command.env)
-        if (made := count_made(said.stderr)) != 1:
-            message = f"the toolchain was made {made} times for three recipes:\n{said.stderr[-2000:]}"
+        said = self._image(f"toolchain-{number}", kernels=1).said
+        if (made := count_made(said)) != 1:
+            message = f"the toolchain was made {made} times for three recipes:\n{said[-2000:]}"
             raise WorkFailed(message)
-        # In the other times the toolchain is unpacked already.
-        unpacking = self.ground.checkout(f"unpacking-{number}", kernels=1)
-        self.ground.pipeline(unpacking, "image", "minifork")
+        return self._image(f"together-{number}", kernels=self.ground.kernels)
+
+    def _image(self, name: str, *, kernels: int) -> Sample:
+        root = self.ground.checkout(name, cold=True, kernels=kernels)
+        names = tuple(_recipe(root, architecture) for architecture in _ARCHITECTURES)
         return self.ground.pipeline(root, "image", *names)
 
 

@@ -1,10 +1,8 @@
 """A hundred upstreams on loopback, some of which never answer: how long `watch` takes beside the slowest of them."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -112,13 +110,13 @@ def _daemon(folder: Path, log: Path) -> Iterator[int]:
         f"--base-path={folder}",
         str(folder),
     )
-    pid = process.spawn(argv, log=log)
+    with log.open("wb") as sink:
+        child = process.start(argv, cwd=None, env=None, stdout=sink, stderr=sink)
     try:
         _listens(port)
         yield port
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        process.end(child)
 
 
 def _listens(port: int) -> None:

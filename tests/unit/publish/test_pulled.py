@@ -68,7 +68,11 @@ def test_of_an_index_the_image_of_our_platform(remote: tuple[FakeRegistry, Layou
     assert error.value.message == f"{REPOSITORY}:arm holds 0 images for linux/amd64, one is expected"
     with pytest.raises(BadRequest, match="many holds 0 images for linux/riscv64, one is expected"):
         pull(
-            replace(REF, tag="many"), tmp_path / "cache", registry, RecordingReporter(), platform="linux/riscv64"
+            replace(REF, tag="many"),
+            tmp_path / "cache",
+            registry,
+            RecordingReporter(),
+            platform="linux/riscv64",
         )
 
 

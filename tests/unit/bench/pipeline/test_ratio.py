@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from build.bench.pipeline.ratio import Comparison, Ratio, Sample, compare, groups, missed
+from build.errors import WorkFailed
 
 
 @dataclass
@@ -37,7 +38,7 @@ def compared(*comparisons: Comparison, runs: int = 3) -> tuple[Ratio, ...]:
     return tuple(
         ratio
         for group in groups(comparisons)
-        for ratio in compare(group, runs=runs, said=lambda _words: None)
+        for ratio in compare(group, runs=runs, said=lambda _words: None).ratios
     )
 
 
@@ -55,7 +56,7 @@ def test_a_slow_side_is_named_with_ratio_and_limit() -> None:
         comparison("cold", clock.works(100, 104, 108), clock.works(100, 100, 100), 1.05),
         comparison("warm", clock.works(6, 6, 6), clock.works(100, 100, 100), 0.05),
     )
-    error = missed(ratios, ["watch: not measured"], {"ratios": 3})
+    error = missed(ratios, ["watch"], {"ratios": 3})
     assert error is not None
     assert error.message == (
         "noop: noop / bare is 0.750, at most 0.500; warm: warm / bare is 0.060, at most 0.050; "
@@ -89,3 +90,48 @@ def test_sides_run_by_turns_and_a_shared_one_once_a_round() -> None:
     assert [[one.name for one in group] for group in groups(table)] == [["cold", "warm"], ["push"]]
     compared(*table, runs=2)
     assert ran == ["raw0", "cold0", "warm0", "raw1", "cold1", "warm1", "first0", "push0", "first1", "push1"]
+
+
+def test_a_side_that_breaks_leaves_what_it_has_no_part_in() -> None:
+    clock, ran = Clock(), list[int]()
+    raw, cold, warm = clock.works(1, 1), clock.works(2, 2), clock.works(0.5, 0.5)
+
+    def resumed(number: int) -> Sample:
+        ran.append(number)
+        message = "the build ended before it could be interrupted"
+        raise WorkFailed(message)
+
+    made = compare(
+        (
+            comparison("cold", cold, raw, 3),
+            comparison("warm", warm, cold, 1),
+            comparison("resumed", resumed, cold, 1),
+        ),
+        runs=2,
+        said=lambda _words: None,
+    )
+    assert [(one.name, one.value) for one in made.ratios] == [("cold", 2.0), ("warm", 0.25)]
+    assert {name: error.message for name, error in made.broken.items()} == {
+        "resumed": "the build ended before it could be interrupted"
+    }
+    assert ran == [0], "it is not tried again"
+
+
+def test_what_a_broken_side_was_needed_for_is_not_measured_and_not_run() -> None:
+    clock, ran = Clock(), list[int]()
+
+    def cold(_number: int) -> Sample:
+        message = "no disk"
+        raise WorkFailed(message)
+
+    def warm(number: int) -> Sample:
+        ran.append(number)
+        return Sample(seconds=1)
+
+    raw = clock.works(1, 1)
+    made = compare(
+        (comparison("cold", cold, raw, 3), comparison("warm", warm, cold, 1)),
+        runs=2,
+        said=lambda _words: None,
+    )
+    assert (made.ratios, set(made.broken), ran) == ((), {"cold", "warm"}, [])

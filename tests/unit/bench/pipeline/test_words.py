@@ -1,17 +1,20 @@
 """What the benchmarks read, and what they refuse, before and after anything runs."""
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from build.bench.pipeline.compiled import half_done
+from build.bench.pipeline.compiled import Compiled, half_done
 from build.bench.pipeline.ground import Ground, edit
 from build.bench.pipeline.machine import Machine, machine
 from build.bench.pipeline.page import Found, paged
+from build.bench.pipeline.pushed import sent
 from build.bench.pipeline.ratio import Comparison, Ratio, Sample
 from build.bench.pipeline.run import Asked, benchmarks, measure
+from build.bench.pipeline.staticchecks import StaticChecks
 from build.bench.pipeline.together import count_made
 from build.cli import main
 from build.errors import BadRequest, WorkFailed
@@ -111,11 +114,12 @@ def test_what_could_not_be_measured_keeps_the_figures_that_it_had(tmp_path: Path
         Comparison(name="two", title="c / d", ours=fine, theirs=fine, limit=2.0),
     )
     settings, reporter = from_env({}, tmp_path), RecordingReporter()
-    measure(table, Asked(write=True), settings, reporter, prepared=nullcontext)
+    measure(table, Asked(write=True, kernels=64), settings, reporter, prepared=nullcontext)
     table = (table[0], replace(table[1], ours=breaks, theirs=breaks))
     with pytest.raises(WorkFailed, match="two: not measured"):
         measure(table, Asked(write=True, kernels=1), settings, reporter, prepared=nullcontext)
     assert reporter.all("error") == ["two: no engine"]
+    assert reporter.all("verdict") == ["1.000 1.000", "1.000", "not measured"]
     lines = [
         line.split(" | ") for line in page.read_text().splitlines() if line.startswith(("| one", "| two"))
     ]
@@ -155,6 +159,8 @@ def test_a_page_without_a_place_for_figures_is_refused() -> None:
 def test_the_toolchain_is_counted_by_the_steps_that_made_it() -> None:
     once = "  ✓ compilers image, Debian bookworm, bootstrapped  done  9.0 s\n✓ toolchain for CUDA 13.0  done  62 s\n"
     assert (count_made(once), count_made(once * 2), count_made("✓ pin minifork  known  0.1 s\n")) == (1, 2, 0)
+    apart = "minifork-86  | ✓ toolchain for CUDA 13.0  done  62 s\nminifork-120a | ✓ toolchain for CUDA 13.0  done  61 s\n"
+    assert count_made(f"{once}{apart}") == 3, "also those that a recipe's own part made"
 
 
 def test_half_is_of_the_project_with_the_kernels() -> None:
@@ -177,3 +183,101 @@ def test_this_machine_is_described() -> None:
     assert here.cores >= 1
     assert here.memory_gib >= 1
     assert here.processor
+
+
+def test_an_interrupt_of_a_later_group_keeps_what_the_page_has_of_an_earlier_one(tmp_path: Path) -> None:
+    def interrupted(_number: int) -> Sample:
+        raise KeyboardInterrupt
+
+    def fine(_number: int) -> Sample:
+        return Sample(seconds=1.0)
+
+    page = tmp_path / "docs" / "benchmarks.md"
+    page.parent.mkdir()
+    page.write_text((ROOT / "docs" / "benchmarks.md").read_text())
+    table = (
+        Comparison(name="one", title="a / b", ours=fine, theirs=fine, limit=2.0),
+        Comparison(name="two", title="c / d", ours=interrupted, theirs=interrupted, limit=2.0),
+    )
+    with pytest.raises(KeyboardInterrupt):
+        measure(table, Asked(write=True), from_env({}, tmp_path), RecordingReporter(), prepared=nullcontext)
+    assert "| one | a / b | 1.000 |" in page.read_text()
+
+
+def test_what_could_not_be_measured_is_named_in_the_answer() -> None:
+    def breaks(_number: int) -> Sample:
+        message = "no engine"
+        raise WorkFailed(message)
+
+    table = (Comparison(name="two", title="c / d", ours=breaks, theirs=breaks, limit=2.0),)
+    with pytest.raises(WorkFailed) as error:
+        measure(table, Asked(), from_env({}, ROOT), RecordingReporter(), prepared=nullcontext)
+    assert isinstance(error.value.answer, Found)
+    assert (error.value.answer.unmeasured, error.value.answer.ratios) == (("two",), ())
+
+
+@pytest.mark.parametrize(
+    ("said", "share"),
+    [
+        ("✓ push localhost/x:1  12.5 MB sent of 50.0 MB  1.0 s", 0.25),
+        ("✓ push localhost/x:1  0.0 MB sent of 50.0 MB  1.0 s", 0.0),
+        ("✓ push localhost/x:1  already there  0.1 s", 0.0),
+    ],
+)
+def test_the_share_of_an_image_that_a_push_sent(said: str, share: float) -> None:
+    assert sent(said) == share
+
+
+def test_an_image_that_is_too_small_for_the_static_checks_ratio_is_not_measured(tmp_path: Path) -> None:
+    settings = replace(from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT), out=tmp_path / "out")
+    static = StaticChecks(ground=Ground(user=settings, reporter=RecordingReporter(), kernels=1))
+    assert static.image == "no image, 0.0 MB"
+    with pytest.raises(WorkFailed) as error:
+        static.checks(0)
+    assert error.value.message.startswith(
+        "the largest image that is built here is no image, 0.0 MB; of a small one"
+    )
+    assert error.value.hint == "build one of an engine first: nox -s build-llama-cpp"
+
+
+def image_of(root: Path, hits: int, misses: int) -> None:
+    folder = root / "out" / "minifork"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "image.json").write_text(json.dumps({"compile_cache": {"hits": hits, "misses": misses}}))
+    (folder / "build.log").write_text("[3/80] Building CUDA object matvec-f32-64.cu.o\n")
+
+
+@pytest.mark.parametrize(
+    ("side", "hits", "misses", "words"),
+    [
+        ("cold", 50, 20, "a cold build found compiles in the cache: 50 hits, 20 misses"),
+        ("warm", 70, 1, "a warm build found too little in the cache: 70 hits, 1 misses"),
+        ("warm", 0, 0, "a warm build found too little in the cache: 0 hits, 0 misses"),
+        ("kernel", 70, 0, "a build with one kernel changed compiled none, or most: 70 hits, 0 misses"),
+        ("kernel", 1, 70, "a build with one kernel changed compiled none, or most: 1 hits, 70 misses"),
+    ],
+)
+def test_a_time_that_is_not_of_what_its_line_says_is_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, hits: int, misses: int, words: str
+) -> None:
+    settings = from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT)
+    ground = Ground(user=settings, reporter=RecordingReporter(), kernels=64)
+    counts = {"cold": (0, 70), "warm": (70, 0), "kernel": (69, 2)} | {side: (hits, misses)}
+    sides = iter(("cold", "warm", "kernel"))
+
+    def pipeline(_self: Ground, root: Path, *verb: str, registry: str = "") -> Sample:
+        if verb[0] == "image":
+            image_of(root, *counts[next(sides)])
+        return Sample(seconds=1.0)
+
+    monkeypatch.setattr(Ground, "pipeline", pipeline)
+    monkeypatch.setattr(Ground, "warmed", tmp_path)
+    compiled = Compiled(ground=ground)
+
+    def a_round() -> None:
+        for one in (compiled.cold, compiled.warm, compiled.kernel):
+            one(0)
+
+    with pytest.raises(WorkFailed) as error:
+        a_round()
+    assert error.value.message == words
