@@ -1,7 +1,6 @@
 """The command line: arguments in, one station call, an exit code out. The only place that catches IngotError and exits."""
 
 import argparse
-import errno
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from build.doors import store
 from build.doors.console import Console
-from build.errors import BadRecipes, IngotError, WorkFailed
+from build.errors import BadRecipes, IngotError, from_system
 from build.settings import from_env
 from build.several import SeveralFailed
 from build.verbs import (
@@ -69,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (IngotError, OSError) as error:
         if arguments.verbose:
             traceback.print_exc()
-        return _failed(arguments, console, error if isinstance(error, IngotError) else _from_system(error))
+        return _failed(arguments, console, error if isinstance(error, IngotError) else from_system(error))
     return 0
 
 
@@ -82,20 +81,13 @@ def _answer(document: object) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _from_system(error: OSError) -> IngotError:
-    """Name the file that a system call failed on."""
-    where = f"{error.filename}: " if error.filename else ""
-    hint = "free some space" if error.errno == errno.ENOSPC else ""
-    hint = "the path belongs to somebody else" if isinstance(error, PermissionError) else hint
-    return WorkFailed(f"{where}{error.strerror or error}", hint=hint)
-
-
 def _failed(arguments: argparse.Namespace, console: Console, error: IngotError) -> int:
     problems = [str(problem) for problem in error.problems] if isinstance(error, BadRecipes) else []
     for problem in problems:
         console.output(problem)
-    if not isinstance(error, SeveralFailed):  # whose parts were said when they happened
-        console.error(error.message, error.hint)
+    # Of several, each said why when it happened, which may be an hour ago.
+    if said := error.recap if isinstance(error, SeveralFailed) else error.message:
+        console.error(said, error.hint)
     if arguments.json:
         answer = {
             **({} if error.answer is None else store.to_data(error.answer)),

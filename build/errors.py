@@ -14,6 +14,7 @@ IngotError
 An interrupt is Python's own KeyboardInterrupt; `cli.main` maps it to 130.
 """
 
+import errno
 from dataclasses import dataclass
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Unavailable",
     "Unreachable",
     "WorkFailed",
+    "from_system",
 ]
 
 
@@ -79,6 +81,14 @@ class CommandFailed(WorkFailed):
         self.argv = argv
         self.status = status
         self.output = output
+
+
+def from_system(error: OSError) -> WorkFailed:
+    """Name the file that a system call failed on."""
+    where = f"{error.filename}: " if error.filename else ""
+    hint = "free some space" if error.errno == errno.ENOSPC else ""
+    hint = "the path belongs to somebody else" if isinstance(error, PermissionError) else hint
+    return WorkFailed(f"{where}{error.strerror or error}", hint=hint)
 
 
 class SmokeFailed(WorkFailed):

@@ -32,6 +32,7 @@ from build.report.write import FILES, TIMES, discard_report
 from build.several import Call, SeveralFailed, each, together
 from build.smoke.model import SmokeReport
 from build.smoke.run import covers, expectations_of
+from build.wiring import Busy
 
 __all__ = ["Resolved", "Road"]
 
@@ -94,27 +95,36 @@ class Road(Onward):
     def side_by_side(self, recipes: tuple[Recipe, ...], variant: str, *, at_once: int) -> list[Any]:
         """Do what `image` does for several recipes side by side, each in a process of its own; returns what they made.
 
-        All are planned first, in this process: toolchain and base are made once.
+        All are planned first, in this process: toolchain and base are made once. Those that another run works on come
+        last, unplanned: their processes wait for that run, the others do not.
 
         Raises:
             SeveralFailed: at least one failed.
         """
-        planned: list[ImagePlan] = []
+        planned: list[Recipe] = []
+        busy: list[Recipe] = []
         failures: dict[str, IngotError] = {}
 
         def plan(recipe: Recipe) -> None:
-            with self._alone(recipe, variant) as out:
-                planned.append(self._plan(recipe, variant, out))
+            try:
+                with self._alone(recipe, variant, wait=False) as out:
+                    self._plan(recipe, variant, out)
+            except Busy as error:
+                self.reporter.note(f"{error.message}, so it comes last")
+                busy.append(recipe)
+            else:
+                planned.append(recipe)
 
         try:
             each(((recipe.name, partial(plan, recipe)) for recipe in recipes), self.reporter)
         except SeveralFailed as error:
             failures |= error.failures
         # Who begins late may work alone at the end: that should be the short ones.
-        planned.sort(key=lambda plan: expected(self._times(plan)), reverse=True)
+        planned.sort(key=lambda recipe: expected(self._times(recipe, variant)), reverse=True)
         made: list[Any] = []
         try:
-            made = together([self._call(plan) for plan in planned], self.reporter, at_once=at_once)
+            calls = [self._call(recipe, variant) for recipe in (*planned, *busy)]
+            made = together(calls, self.reporter, at_once=at_once)
         except SeveralFailed as error:
             made = error.done
             failures |= error.failures
@@ -132,25 +142,26 @@ class Road(Onward):
         )
         return refresh.refresh(locks)
 
-    def _times(self, plan: ImagePlan) -> tuple[BuildTimes, ...]:
-        return store.read_lines(self.settings.out / plan.name / TIMES, BuildTimes)
+    def _times(self, recipe: Recipe, variant: str) -> tuple[BuildTimes, ...]:
+        return store.read_lines(self._out(recipe, variant) / TIMES, BuildTimes)
 
-    def _call(self, plan: ImagePlan) -> Call:
+    def _call(self, recipe: Recipe, variant: str) -> Call:
         words = (
-            *(("--variant", plan.variant) if plan.variant else ()),
+            *(("--variant", variant) if variant else ()),
             *(("--force",) if self.force else ()),
             *(("--builder", self.settings.builder) if self.settings.builder else ()),
         )
-        argv = (sys.executable, "-m", "build", "image", plan.recipe.name, *words, "--json")
-        return Call(name=plan.name, command=Command(argv=argv, cwd=self.settings.root))
+        argv = (sys.executable, "-m", "build", "image", recipe.name, *words, "--json")
+        name = directory_name(recipe.name, variant)
+        return Call(name=name, command=Command(argv=argv, cwd=self.settings.root))
 
     # Parts. Who calls them holds the lock of the image's folder.
 
     @contextmanager
-    def _alone(self, recipe: Recipe, variant: str) -> Iterator[Path]:
+    def _alone(self, recipe: Recipe, variant: str, *, wait: bool = True) -> Iterator[Path]:
         """Hold an image's folder: two runs of one image wait for each other; the second then finds things done."""
         out = self._out(recipe, variant)
-        with self.alone(out):
+        with self.alone(out, wait=wait):
             yield out
 
     def _resolve(self, recipe: Recipe, variant: str, out: Path) -> Resolved:

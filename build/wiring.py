@@ -10,7 +10,7 @@ from build.doors import store
 from build.doors.effects import EngineHandle, Reporter
 from build.doors.git import GitMirrors
 from build.doors.platforms import Platform
-from build.errors import BadRequest
+from build.errors import BadRequest, WorkFailed
 from build.host.platforms import build_platform, emulation, refuse_emulation, this_machine
 from build.pin.custody import Custody, Shelf
 from build.pin.images import ImageStore
@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from build.doors.referrers import ReferrersRegistry
     from build.image.layercache import LayerCache
 
-__all__ = ["Wiring"]
+__all__ = ["Busy", "Wiring"]
+
+
+class Busy(WorkFailed):
+    """Another run works on the image."""
 
 
 @dataclass(kw_only=True)
@@ -41,12 +45,20 @@ class Wiring:
     settings: Settings
     reporter: Reporter
 
-    def alone(self, out: Path) -> AbstractContextManager[None]:
-        """Hold an image's folder: runs that work on one image wait for each other."""
-        return store.locked(
-            out / ".lock",
-            waits=lambda: self.reporter.note(f"{out.name}: waiting for another run that works on it"),
-        )
+    def alone(self, out: Path, *, wait: bool = True) -> AbstractContextManager[None]:
+        """Hold an image's folder: runs that work on one image wait for each other.
+
+        Raises:
+            Busy: without `wait`, another run holds it.
+        """
+
+        def held() -> None:
+            if not wait:
+                message = f"{out.name}: another run works on it"
+                raise Busy(message)
+            self.reporter.note(f"{out.name}: waiting for another run that works on it")
+
+        return store.locked(out / ".lock", waits=held)
 
     @cached_property
     def engine(self) -> EngineHandle:

@@ -199,14 +199,21 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None)
 
 
-def end(*processes: Child) -> None:
-    """End programs and the groups they lead: all are asked first, who does not heed is killed after a while."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+def end(*processes: Child, patience_s: float = _PATIENCE_S) -> None:
+    """End programs and the groups they lead: all are asked first, who does not heed is killed after a while.
+
+    `patience_s` is how long they may clear up after the first request.
+    """
+    for number, wait_s in (
+        (signal.SIGINT, patience_s),
+        (signal.SIGTERM, _PATIENCE_S),
+        (signal.SIGKILL, _PATIENCE_S),
+    ):
         running = [one for one in processes if one.poll() is None]
         for one in running:
             with suppress(ProcessLookupError):
                 os.killpg(one.pid, number)
-        until = time.monotonic() + _PATIENCE_S
+        until = time.monotonic() + wait_s
         for one in running:
             with suppress(subprocess.TimeoutExpired):
                 one.wait(max(0.0, until - time.monotonic()))

@@ -108,12 +108,12 @@ def _whole(file: IO[bytes]) -> str:
 
 
 def stream_all(
-    commands: Sequence[Command], *, at_once: int, on_line: Callable[[int, str], None]
+    commands: Sequence[Command], *, at_once: int, patience_s: float, on_line: Callable[[int, str], None]
 ) -> tuple[Completed, ...]:
     """Run programs in their order, so many at once, and return how each ended.
 
     `on_line` is handed a command's place and each line of its stderr as it comes; what it writes to stdout is returned.
-    An interrupt, or an exception from `on_line`, ends all of them first.
+    An interrupt, or an exception from `on_line`, ends all of them first; each has `patience_s` to clear up.
 
     Raises:
         ToolMissing: there is no such program.
@@ -123,7 +123,7 @@ def stream_all(
     with ExitStack() as stack:
         selector = stack.enter_context(selectors.DefaultSelector())
         running: list[_Working] = []
-        stack.callback(lambda: _drop(running))
+        stack.callback(lambda: _drop(running, patience_s))
         while waiting or running:
             while waiting and len(running) < at_once:
                 one = _Working(*waiting.pop())
@@ -138,9 +138,9 @@ def stream_all(
     return tuple(done[number] for number in range(len(commands)))
 
 
-def _drop(running: "list[_Working]") -> None:
+def _drop(running: "list[_Working]", patience_s: float) -> None:
     """End who still works; each is waited for, so that what it leaves is settled."""
-    end(*(one.process for one in running))
+    end(*(one.process for one in running), patience_s=patience_s)
     for one in running:
         one.ended()
 

@@ -200,7 +200,7 @@ def replace_dir(new: Path, final: Path) -> None:
 def locked(path: Path, *, waits: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Hold an advisory lock for the block. The kernel drops it on a kill.
 
-    Waits for another process that holds it, and calls `waits` before it does.
+    Waits for another process that holds it, and calls `waits` before it does; who will not wait raises there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as file:

@@ -13,7 +13,8 @@ __all__ = ["add"]
 
 _SEVERAL = (
     "Several are built side by side by one BuildKit, which makes equal stages once; the one that took longest before "
-    "begins first, and compilers wait for a free slot of the machine. A failure does not stop the others."
+    "begins first, one that another run works on comes last, and compilers wait for a free slot of the machine. A failure "
+    "does not stop the others."
 )
 
 

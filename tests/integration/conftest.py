@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw0")
 """Name of the process that runs these tests beside the first one; empty: this is the first, or the only one."""
 _LONGEST = ("test_verify.py", "test_follow.py", "test_hostile.py", "test_interrupted.py", "test_broken.py")
+_END_S = 30.0
+"""Within this a run ends after a signal. It takes a second or two; this is to catch one that hangs, on any machine."""
 _TREE = ("build", "dockerfiles", "patches", "recipes", "samples")
 
 
@@ -93,13 +95,26 @@ class Checkout:
         )
         return Ran(code=done.returncode, out=done.stdout, err=done.stderr)
 
-    def killed(self, when: str, number: signal.Signals, *words: str, delay_s: float = 0.0, **env: str) -> int:
-        """Run, send a signal when a line of stderr matches `when` or so much later, return the exit status."""
+    def killed(
+        self,
+        when: str,
+        number: signal.Signals,
+        *words: str,
+        delay_s: float = 0.0,
+        ready: Callable[[], bool] = lambda: True,
+        within_s: float = _END_S,
+        **env: str,
+    ) -> int:
+        """Run, send a signal when a line of stderr has matched `when`, so much later and `ready`; return the exit status.
+
+        The run and whatever has its stderr must have ended `within_s` of the signal.
+        """
         process = subprocess.Popen(
             (sys.executable, "-m", "build", *words),
             cwd=self.root,
             env=self.env | env,
             text=True,
+            errors="replace",
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             preexec_fn=_heed_interrupts,  # noqa: PLW1509  (no thread runs here)
@@ -108,12 +123,19 @@ class Checkout:
             assert process.stderr is not None
             for line in process.stderr:
                 if re.search(when, line):
-                    time.sleep(delay_s)
-                    process.send_signal(number)
                     break
             else:
                 pytest.fail(f"{words} never said {when}")
-            process.stderr.read()
+            time.sleep(delay_s)
+            while not ready():
+                assert process.poll() is None, f"{words} ended before it was to be killed"
+                time.sleep(0.1)
+            process.send_signal(number)
+            try:
+                process.communicate(timeout=within_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                pytest.fail(f"{words} had not ended {within_s:g} s after {number.name}")
         return process.returncode
 
     def edit(self, path: str, old: str, new: str) -> None:

@@ -35,6 +35,7 @@ def test_each_is_built_and_a_failure_stops_no_other(
     assert ran.code == 1
     assert json.loads(ran.out)["error"].startswith("minifork-a: the build failed in stage configure")
     assert re.search(r"^minifork-a \| .*MINI_RENAMED", ran.err, re.MULTILINE)
+    assert ran.err.splitlines()[-2] == "error: 1 of 3 failed: minifork-a"
     assert not (three.out / "minifork-a" / "image.json").exists()
     assert three.artifact("image")["digest"] == good.artifact("image")["digest"]
     for name in ("minifork", "minifork-b"):

@@ -136,6 +136,21 @@ def test_an_unreachable_upstream_ends_with_4_and_leaves_nothing_half_done(checko
 
 
 @pytest.mark.processes
+def test_which_of_several_failed_is_said_again_at_the_end_and_why_is_not(checkout: Path) -> None:
+    text = (checkout / "recipes" / "minifork.yaml").read_text()
+    for old, new in (
+        ("name: minifork\n", "name: other\n"),
+        ("repository: minifork\n", "repository: other\n"),
+    ):
+        text = text.replace(old, new)
+    (checkout / "recipes" / "other.yaml").write_text(text)
+    done = run(checkout, "resolve")
+    assert done.returncode == 4, done.stderr
+    assert done.stderr.count("cannot reach ") == 2
+    assert done.stderr.splitlines()[-2] == "error: 2 of 2 failed: minifork, other"
+
+
+@pytest.mark.processes
 def test_render_needs_the_tree_alone_and_leaves_no_lie(checkout: Path) -> None:
     done = run(checkout, "render", "--json")
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,8 @@
 """The road's own decisions: what may be pushed, what need not be done again, what a failure stops."""
 
+import fcntl
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Never
@@ -17,8 +18,10 @@ from build.pin.model import Pin
 from build.plan.model import ImagePlan
 from build.plan.plan import make_plan
 from build.publish.model import PushReceipt
+from build.recipe.model import Recipe
 from build.recipe.refs import Digest, ImageRef
-from build.report.write import FILES, discard_report
+from build.report.times import BuildTimes
+from build.report.write import FILES, TIMES, discard_report
 from build.road import Road
 from build.settings import Settings, from_env
 from build.several import SeveralFailed
@@ -307,6 +310,17 @@ def test_all_good_is_a_list() -> None:
     assert each(lambda: "a", lambda: "b")[0] == ["a", "b"]
 
 
+def test_what_the_system_refuses_for_one_does_not_stop_the_others() -> None:
+    def refuse() -> Never:
+        raise PermissionError(13, "Permission denied", "out/a/.lock")
+
+    failed, reporter = each(refuse, lambda: "b")
+    assert isinstance(failed, SeveralFailed)
+    assert failed.done == ["b"]
+    assert failed.message == "r0: out/a/.lock: Permission denied"
+    assert reporter.all("error") == [f"{failed.message}  hint: the path belongs to somebody else"]
+
+
 @pytest.mark.parametrize(
     ("errors", "code"),
     [
@@ -371,10 +385,85 @@ class Answering:
     """A resolver that proves one pin, whatever it is asked."""
 
     pin: Pin
+    asked: list[str] = field(default_factory=list)
 
-    def resolve(self, _recipe: object, *, known: Pin | None) -> Pin:
+    def resolve(self, recipe: Recipe, *, known: Pin | None) -> Pin:
         del known
+        self.asked.append(recipe.name)
         return self.pin
 
     def prove(self, _recipe: object, _pin: Pin) -> None:
         """Find nothing changed."""
+
+    def contexts(self, _recipe: object, _pin: Pin) -> tuple[()]:
+        return ()
+
+    def layouts(self, _recipe: object, _pin: Pin) -> tuple[()]:
+        return ()
+
+
+class NeverWaiting(RecordingReporter):
+    """Fails where a run is about to wait for another one; nobody would end that."""
+
+    def note(self, message: str) -> None:
+        assert "waiting for another run" not in message
+        super().note(message)
+
+
+VERB = """
+import json, sys
+print("begun", file=sys.stderr)
+print(json.dumps([{"recipe": sys.argv[2]}]))
+"""
+RECIPES = tuple(replace(RECIPE, name=name) for name in ("a", "b", "c", "d"))
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Road:
+    """A road in a checkout whose verbs only say that they began."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "__init__.py").touch()
+    (tmp_path / "build" / "__main__.py").write_text(VERB)
+    (tmp_path / "dockerfiles").symlink_to(TEMPLATES)
+    road = Road(settings=settings(tmp_path), reporter=NeverWaiting())
+    road.__dict__["resolver"] = Answering(PIN)
+    for name, seconds in (("a", 10.0), ("b", 300.0), ("c", 20.0)):
+        took = BuildTimes(at="", tag="", digest="", seconds={"total": seconds}, compile_cache={})
+        store.write_lines(tmp_path / "out" / name / TIMES, (took,))
+    return road
+
+
+def begun(road: Road) -> list[str]:
+    assert isinstance(road.reporter, RecordingReporter)
+    return [line.removesuffix(" | begun") for line in road.reporter.all("output")]
+
+
+@pytest.mark.processes
+def test_the_longest_begins_first_and_what_nobody_knows_before_it(several: Road) -> None:
+    made = several.side_by_side(RECIPES, "", at_once=1)
+    assert begun(several) == ["d", "b", "c", "a"]
+    assert [image["recipe"] for image in made] == ["a", "b", "c", "d"], (
+        "the order in which they were asked for"
+    )
+
+
+@pytest.mark.processes
+def test_one_that_another_run_works_on_holds_up_no_other(several: Road) -> None:
+    lock = several.settings.out / "b" / ".lock"
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        several.side_by_side(RECIPES, "", at_once=1)
+    assert begun(several) == ["d", "c", "a", "b"]
+    assert several.__dict__["resolver"].asked == ["a", "c", "d"], "its own process plans it"
+    assert isinstance(several.reporter, RecordingReporter)
+    assert "b: another run works on it, so it comes last" in several.reporter.all("note")
+
+
+@pytest.mark.processes
+def test_a_folder_that_cannot_be_made_is_the_failure_of_one(several: Road) -> None:
+    (several.settings.out / "d").write_text("somebody's file")
+    with pytest.raises(SeveralFailed) as failed:
+        several.side_by_side(RECIPES, "", at_once=1)
+    assert failed.value.message == f"d: {several.settings.out / 'd'}: File exists"
+    assert failed.value.recap == "1 of 4 failed: d"
+    assert begun(several) == ["b", "c", "a"]

@@ -76,6 +76,7 @@ def test_every_line_is_heard_and_every_answer_returned() -> None:
     done = stream_all(
         [sh("echo {}; echo one >&2; printf 'two\\r\\nthree' >&2"), sh("echo only >&2; exit 3")],
         at_once=2,
+        patience_s=5,
         on_line=lambda number, line: heard.append((number, line)),
     )
     assert [(one.status, one.stdout) for one in done] == [(0, "{}\n"), (3, "")]
@@ -86,13 +87,13 @@ def test_every_line_is_heard_and_every_answer_returned() -> None:
 def test_workers_begin_in_their_order() -> None:
     heard: list[str] = []
     commands = [sh("echo $0 >&2", str(number)) for number in range(5)]
-    stream_all(commands, at_once=1, on_line=lambda _number, line: heard.append(line))
+    stream_all(commands, at_once=1, patience_s=5, on_line=lambda _number, line: heard.append(line))
     assert heard == ["0", "1", "2", "3", "4"]
 
 
 def test_no_more_workers_than_allowed_at_once(tmp_path: Path) -> None:
     script = 'touch "$0/$$"; ls "$0" | wc -l; sleep 0.1; rm "$0/$$"'
-    done = stream_all([sh(script, str(tmp_path))] * 5, at_once=2, on_line=lambda *_: None)
+    done = stream_all([sh(script, str(tmp_path))] * 5, at_once=2, patience_s=5, on_line=lambda *_: None)
     assert max(int(one.stdout) for one in done) <= 2
 
 
@@ -114,7 +115,7 @@ def test_an_interrupt_asks_all_of_them_at_once(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        stream_all(commands, at_once=3, on_line=interrupt)
+        stream_all(commands, at_once=3, patience_s=60, on_line=interrupt)
     assert len(list(tmp_path.iterdir())) == 3, "each has cleared up"
     assert living(mark) == []
 
@@ -123,7 +124,10 @@ def test_a_worker_that_is_not_there_ends_the_others(tmp_path: Path) -> None:
     mark = f"ingot-test-{tmp_path.name}"
     with pytest.raises(ToolMissing, match="cannot run no-such-program"):
         stream_all(
-            [sh("sleep 60", mark), Command(argv=("no-such-program",))], at_once=2, on_line=lambda *_: None
+            [sh("sleep 60", mark), Command(argv=("no-such-program",))],
+            at_once=2,
+            patience_s=5,
+            on_line=lambda *_: None,
         )
     assert living(mark) == []
 
