@@ -114,12 +114,15 @@ class Machine:
     cache: Path
     env: dict[str, str]
 
-    def run(self, *words: str) -> list[dict[str, object]]:
-        ran = self.checkout.run(*words, "--json", INGOT_CACHE=str(self.cache), **self.env)
+    def run(self, *words: str) -> str:
+        ran = self.checkout.run(*words, INGOT_CACHE=str(self.cache), **self.env)
         assert ran.code == 0, ran.err
-        found = json.loads(ran.out)
-        assert isinstance(found, list)
-        return found
+        return ran.out
+
+    def carry(self, action: str) -> dict[str, object]:
+        (carried,) = json.loads(self.run("ccache", action, "--json"))
+        assert isinstance(carried, dict)
+        return carried
 
     def built(self) -> tuple[list[str], int, int]:
         """Build the sample; return its layers, hits and misses."""
@@ -201,15 +204,18 @@ def test_a_new_machine_compiles_nothing_that_another_has_compiled(
     own_mount(checkout)
     layers, hits, misses = old.built()
     assert (hits, misses > 2) == (0, True)
-    (kept,) = old.run("ccache", "keep")
-    assert kept == {"cuda": "13.0", "file": str(old.kept), "size": old.kept.stat().st_size, "left_out": 0}
+    assert old.carry("keep") == {
+        "cuda": "13.0",
+        "file": str(old.kept),
+        "size": old.kept.stat().st_size,
+        "left_out": 0,
+    }
     copy_images(old, settings)
 
     own_mount(checkout)
     (new.cache / "ccache" / old.kept.name).hardlink_to(old.kept)
     assert not list(new.cache.glob("images/toolchain-*"))
-    (restored,) = new.run("ccache", "restore")
-    assert restored["file"] == str(new.kept)
+    assert new.carry("restore")["file"] == str(new.kept)
     assert list(new.cache.glob("images/toolchain-*/layout/index.json")), "the new machine has got a toolchain"
     assert new.built() == (layers, misses, 0)
 
@@ -217,7 +223,7 @@ def test_a_new_machine_compiles_nothing_that_another_has_compiled(
     new.kept.unlink()
     (new.cache / "ccache" / old.kept.name).write_bytes(old.kept.read_bytes())
     damaged = damage(new.kept)
-    (restored,) = new.run("ccache", "restore")
+    assert new.carry("restore")["file"] == str(new.kept)
     again, hits, compiled = new.built()
     assert (again, hits + compiled) == (layers, misses)
     assert 0 < compiled <= damaged
