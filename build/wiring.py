@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from build.doors.engine import DockerEngine
     from build.doors.pullrequests import PullRequests
     from build.doors.referrers import ReferrersRegistry
+    from build.image.compilecache import CompileCache
     from build.image.layercache import LayerCache
 
 __all__ = ["Busy", "Wiring"]
@@ -140,6 +141,26 @@ class Wiring:
         if place is None:
             return None
         return LayerCache(place=place, write=self.settings.layer_cache_write, reporter=self.reporter)
+
+    def compile_cache(self, cuda: str) -> "CompileCache":
+        """Return the compile cache of a CUDA version's toolchain; neither that nor an engine is asked for yet."""
+        from build.image.compilecache import CompileCache
+
+        lock, debian = read_cuda_lock(self.toolchains, cuda), read_debian_lock(self.toolchains)
+
+        def toolchain() -> tuple[PinnedImage, Path]:
+            image = self.images.toolchain(lock, debian, mode=self.settings.base)
+            return image, self.images.layout(self.images.toolchain_name(cuda, image), image)
+
+        return CompileCache(
+            cuda=cuda,
+            lock=self.images.toolchain_lock(lock, debian),
+            toolchain=toolchain,
+            builder=lambda: self.buildx,
+            reporter=self.reporter,
+            folder=self.settings.cache / "ccache",
+            templates=self.templates,
+        )
 
     @cached_property
     def custody(self) -> Custody | None:

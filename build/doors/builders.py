@@ -24,6 +24,8 @@ class BuilderInfo:
     """Where its BuildKit runs: an address of docker or of BuildKit, or the name of a docker context."""
     natives: tuple[str, ...] = ()
     """What each node runs without emulation: BuildKit lists that first."""
+    drops_mounts: bool = False
+    """Its garbage collection names cache mounts among what goes first, as BuildKit's and dockerd's own policy does."""
 
     @property
     def native(self) -> str:
@@ -58,6 +60,7 @@ def parse_builder(text: str) -> BuilderInfo:
         containerd_store="org.mobyproject.buildkit.worker.snapshotter:" in text,
         endpoint=node.get("endpoint", ""),
         natives=tuple(found[0] for found in natives if found),
+        drops_mounts="type==exec.cachemount" in text,
     )
 
 

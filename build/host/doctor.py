@@ -34,6 +34,14 @@ class Finding:
     mend: str = ""
 
 
+_DROPS_MOUNTS = Finding(
+    name="compile cache",
+    ok=True,
+    found="the builder's garbage collection may drop it two days after its last use",
+    mend="docs/builders.md has the lines of daemon.json that keep it",
+)
+
+
 def doctor(settings: Settings) -> tuple[Finding, ...]:
     """Examine the host."""
     host = look_at_host(settings)
@@ -67,6 +75,7 @@ def engine_findings(settings: Settings, host: HostEngine, state: str) -> tuple[F
             Finding(name="engine", ok=True, found=f"{version}, the host's"),
             Finding(name="OCI export", ok=True, found=store),
             Finding(name="buildx", ok=True, found=host.buildx),
+            *((_DROPS_MOUNTS,) if host.builder.drops_mounts else ()),
         )
     stands_in = settings.engine != "host" and (state == "running" or os.geteuid() == 0)
     found = f"{version}; {host.lacks}"

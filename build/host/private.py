@@ -226,7 +226,7 @@ def _configuration(place: Place, bridge: network.Bridge) -> dict[str, object]:
         "shutdown-timeout": 5,
         "log-driver": "json-file",
         "log-opts": {"max-size": "10m", "max-file": "1"},
-        # dockerd's default policy drops cache mounts (ccache) after two days and above 5 GB.
+        # dockerd's default policy drops cache mounts (ccache) that nobody has used for two days; docs/builders.md.
         "builder": {"gc": {"enabled": True, "policy": [{"keepStorage": "40GB", "all": True}]}},
     }
 

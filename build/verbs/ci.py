@@ -1,6 +1,7 @@
 """The verbs that a scheduler needs beside the road: the matrix of jobs, whether runs still succeed, the compile cache as a file."""
 
 import argparse
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,10 +43,17 @@ def add(verbs: Verbs) -> None:
         "ccache",
         _ccache,
         "carry the compile cache from the builder into INGOT_CACHE/ccache, or back",
-        detail="For machines that are new for every run: restore before a build, keep after it.",
+        detail="For machines that are new for every run: restore before a build, keep after it. What is restored is the file of "
+        "the toolchain that builds use, which is made if it is not there.",
     )
     takes_builder(ccache)
     ccache.add_argument("action", choices=("keep", "restore"))
+    ccache.add_argument(
+        "--max-size",
+        type=_size,
+        metavar="SIZE",
+        help="keep: what was used last, up to this many bytes of each toolchain's, as in 500M; 2G where it is not said",
+    )
 
 
 def _matrix(arguments: argparse.Namespace, settings: Settings, _console: Console) -> object:
@@ -99,31 +107,34 @@ def _successes(settings: Settings, remote: str, file: Path | None) -> Mapping[st
 
 
 def _ccache(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.image.compilecache import CompileCache
+    from build.image.compilecache import MAX_SIZE
     from build.pin.locks import read_cuda_lock, read_debian_lock
     from build.recipe.check import check
     from build.wiring import Wiring
 
+    if arguments.action == "restore" and arguments.max_size is not None:
+        message = "--max-size cannot be meant for restore"
+        raise BadRequest(message, hint="`keep` decides how much is in the file")
     wiring = Wiring(settings=settings, reporter=console)
-    debian, carried = read_debian_lock(wiring.toolchains), []
-    for version in sorted(
-        {recipe.toolchain.cuda for recipe in check(settings.root) if recipe.family.compiles}
-    ):
-        toolchain = wiring.images.found_toolchain(
-            read_cuda_lock(wiring.toolchains, version), debian, mode=settings.base
-        )
-        if toolchain is None:
+    versions = sorted({recipe.toolchain.cuda for recipe in check(settings.root) if recipe.family.compiles})
+    if arguments.action == "restore":
+        restored = [wiring.compile_cache(version).restore() for version in versions]
+        return [one for one in restored if one]
+    debian, kept = read_debian_lock(wiring.toolchains), []
+    for version in versions:
+        lock = read_cuda_lock(wiring.toolchains, version)
+        if not wiring.images.found_toolchain(lock, debian, mode=settings.base):
             console.note(f"no toolchain of CUDA {version} is here: nothing was compiled with it")
             continue
-        name = wiring.images.toolchain_name(version, toolchain)
-        cache = CompileCache(
-            cuda=version,
-            toolchain=toolchain,
-            layout=wiring.images.layout(name, toolchain),
-            folder=settings.cache / "ccache",
-            templates=wiring.templates,
-        )
-        carry = cache.keep if arguments.action == "keep" else cache.restore
-        one = carry(wiring.buildx, console)
-        carried += [one] if one else []
-    return carried
+        one = wiring.compile_cache(version).keep(max_size=arguments.max_size or MAX_SIZE)
+        kept += [one] if one else []
+    return kept
+
+
+def _size(text: str) -> int:
+    """Read a size from the command line: bytes, or with k, M, G in powers of a thousand, as ccache reads them."""
+    found = re.fullmatch(r"([1-9][0-9]{0,11})([kMG]?)", text)
+    if not found:
+        message = f"{text!r} is no size such as 500M or 2G"
+        raise argparse.ArgumentTypeError(message)
+    return int(found[1]) * 1000 ** " kMG".index(found[2] or " ")

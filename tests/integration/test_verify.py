@@ -8,7 +8,6 @@ import tarfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import zstandard
@@ -25,6 +24,7 @@ from build.verify.variations import VARIATIONS
 from build.wiring import Wiring
 from tests.integration.causes import Causes, build_causes, exported
 from tests.integration.conftest import Checkout
+from tests.integration.mounts import own_mount
 
 pytestmark = pytest.mark.engine
 
@@ -107,25 +107,13 @@ def test_without_the_seed_the_kernels_differ(checkout: Checkout) -> None:
 def cached(checkout: Checkout, settings: Settings, folder: Path) -> CompileCache:
     """Give a checkout a compile cache that no other build sees, and return the way into it."""
     wiring = Wiring(settings=replace(settings, root=checkout.root), reporter=Console())
-    cuda, debian = read_cuda_lock(wiring.toolchains, "13.0"), read_debian_lock(wiring.toolchains)
-    image = wiring.images.found_toolchain(cuda, debian, mode=settings.base)
-    assert image
-    layout = wiring.images.layout(wiring.images.toolchain_name("13.0", image), image)
-    lock = uuid4().hex * 2
-    path = checkout.root / TEMPLATE
-    path.write_text(re.sub(r"id=ingot-ccache-[^,]+,", f"id=ingot-ccache-{lock[:12]},", path.read_text()))
-    # The name of a mount is no part of what BuildKit knows a step by.
-    with (checkout.root / "dockerfiles" / "scripts" / "compile.sh").open("a") as script:
-        script.write(f"# {lock}\n")
-    return CompileCache(
-        cuda="13.0", toolchain=replace(image, lock=lock), layout=layout, folder=folder, templates=checkout.root / "dockerfiles"
-    )  # fmt: skip
+    return replace(wiring.compile_cache("13.0"), lock=own_mount(checkout), folder=folder)
 
 
-def objects(cache: CompileCache, buildx: Buildx) -> dict[str, bytes]:
+def objects(cache: CompileCache) -> dict[str, bytes]:
     """Return what the compile cache keeps, unpacked, by the file's name."""
     cache.folder.mkdir(exist_ok=True)
-    cache.keep(buildx, Console())
+    cache.keep()
     found = {}
     with tarfile.open(cache.file) as archive:
         for member in archive:
@@ -139,18 +127,15 @@ def objects(cache: CompileCache, buildx: Buildx) -> dict[str, bytes]:
     return found
 
 
-def test_a_poisoned_compile_cache_is_found(
-    checkout: Checkout, settings: Settings, engine: EngineHandle, tmp_path: Path
-) -> None:
+def test_a_poisoned_compile_cache_is_found(checkout: Checkout, settings: Settings, tmp_path: Path) -> None:
     """An object of other source under the right one's name: builds trust it, `verify` compiles for itself."""
-    buildx = Buildx(engine)
     small(checkout, 1)
     cache = cached(checkout, settings, tmp_path / "first")
     right = built(checkout)
     checkout.edit("samples/minifork/common/json.cpp", "nested too deeply", "NESTED TOO DEEPLY")
     checkout.repin()
     assert built(checkout) != right
-    kept = objects(cache, buildx)
+    kept = objects(cache)
     (good,) = (name for name, data in kept.items() if b"nested too deeply" in data)
     (bad,) = (name for name, data in kept.items() if b"NESTED TOO DEEPLY" in data)
     checkout.edit("samples/minifork/common/json.cpp", "NESTED TOO DEEPLY", "nested too deeply")
@@ -168,7 +153,7 @@ def test_a_poisoned_compile_cache_is_found(
                 target.addfile(member, wrong)
             else:
                 target.addfile(member, source.extractfile(member) if member.isfile() else None)
-    poisoned.restore(buildx, Console())
+    poisoned.restore()
     built(checkout)
     used = checkout.artifact("image")["compile_cache"]
     assert used["hits"] > 0

@@ -141,10 +141,26 @@ def test_a_recipe_without_success_for_long_fails_its_job_and_is_tried_all_the_sa
     overdue = runs.index('./noxw -s overdue -- "$RECIPE" --remote origin --days 14')
     rebuild = runs.index('./noxw -s rebuild -- "$RECIPE" --remote origin')
     assert "continue-on-error" not in steps[overdue]
-    assert "if" not in steps[overdue]
     assert rebuild == overdue + 1, "asked before this run can count as a success"
-    assert steps[rebuild]["if"] == "${{ !cancelled() && steps.restore.outcome == 'success' }}"
-    assert steps[overdue - 1]["id"] == "restore"
+
+
+def test_a_compile_cache_that_cannot_be_restored_stops_no_rebuild() -> None:
+    """And what was kept before is not replaced by what this run has compiled."""
+    steps = load(FOLDER / "rebuild.yml")["jobs"]["rebuild"]["steps"]
+    (restore,) = (number for number, step in enumerate(steps) if step.get("id") == "restore")
+    assert "continue-on-error" not in steps[restore], "its failure is seen"
+    tried, restored = (
+        f"${{{{ !cancelled() && steps.restore.outcome {word} }}}}"
+        for word in ("!= 'skipped'", "== 'success'")
+    )
+    assert [
+        (step.get("run", step.get("uses", ""))[:21], step.get("if")) for step in steps[restore + 1 :]
+    ] == [
+        ("./noxw -s overdue -- ", tried),
+        ("./noxw -s rebuild -- ", tried),
+        ("./noxw -s ccache -- k", restored),
+        ("actions/cache/save@66", restored),
+    ]
 
 
 def test_what_is_restored_is_what_is_kept() -> None:

@@ -92,6 +92,12 @@ def test_builders(text: str, expected: BuilderInfo, exports: bool) -> None:  # n
     assert parse_builder(text).can_export_oci is exports
 
 
+def test_what_the_default_policy_drops_first() -> None:
+    policy = " Filters:       type==source.local,type==exec.cachemount,type==source.git.checkout\n"
+    assert parse_builder(f"{DOCKER}{policy} Keep Duration: 48h0m0s\n").drops_mounts
+    assert not parse_builder(DOCKER).drops_mounts
+
+
 @pytest.mark.parametrize(
     ("text", "native"),
     [

@@ -34,6 +34,18 @@ def test_an_engine_that_fits() -> None:
     )
 
 
+def test_a_builder_that_drops_the_compile_cache_is_named() -> None:
+    host = replace(GOOD, builder=replace(BUILDER, drops_mounts=True))
+    assert engine_findings(SETTINGS, host, "stopped")[3:] == (
+        Finding(
+            name="compile cache",
+            ok=True,
+            found="the builder's garbage collection may drop it two days after its last use",
+            mend="docs/builders.md has the lines of daemon.json that keep it",
+        ),
+    )
+
+
 def test_a_builder_of_another_driver() -> None:
     host = replace(GOOD, builder=replace(BUILDER, driver="docker-container", containerd_store=False))
     assert engine_findings(SETTINGS, host, "stopped")[1].found == "docker-container builder"

@@ -1,6 +1,7 @@
 """The verbs of schedulers and of the registry, as they are typed: what is on stdout, what they refuse."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,3 +124,40 @@ def test_without_a_toolchain_there_is_no_compile_cache_to_carry(
     code, found, err = answer(capsys, "ccache", "keep", "--json")
     assert (code, found) == (0, [])
     assert "no toolchain of CUDA 13.0 is here: nothing was compiled with it" in err
+
+
+def test_a_new_machine_gets_the_toolchain_of_what_was_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("INGOT_CACHE", tmp_path), ("INGOT_ENGINE", "host"), ("PATH", tmp_path)):
+        monkeypatch.setenv(name, str(value))
+    code, found, err = answer(capsys, "ccache", "restore", "--json")
+    assert (code, found) == (0, []), "without a file no engine is asked for"
+    kept = re.search(
+        r"no compile cache of CUDA 13\.0 was kept: (\S+/ccache/[0-9a-f]{12}\.tar) is not there", err
+    )
+    assert kept, err
+    Path(kept[1]).parent.mkdir(exist_ok=True)
+    Path(kept[1]).write_bytes(b"kept")
+    code, found, err = answer(capsys, "ccache", "restore", "--json")
+    assert (code, found["error"]) == (4, "the host's engine cannot be used: there is no docker command")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("keep", "--max-size", "2T"), "'2T' is no size such as 500M or 2G"),
+        (("keep", "--max-size", "0"), "'0' is no size such as 500M or 2G"),
+        (("keep", "--max-size", "-1"), "'-1' is no size such as 500M or 2G"),
+    ],
+)
+def test_what_is_no_size(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["ccache", *words])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_restored_is_as_big_as_it_was_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    code, found, _ = answer(capsys, "ccache", "restore", "--max-size", "500M", "--json")
+    assert (code, found["error"]) == (2, "--max-size cannot be meant for restore")
