@@ -6,6 +6,7 @@ import select
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -88,11 +89,12 @@ class Machine:
 
     def until(self, *words: str, times: int = 1) -> list[str]:
         """Read on until there are so many events that begin with these words, and return the last one."""
+        hangs = time.monotonic() + HANGS_S
         while sum(event[: len(words)] == list(words) for event in self.seen) < times:
-            ready, _, _ = select.select([self.events], [], [], HANGS_S)
+            ready, _, _ = select.select([self.events], [], [], max(0, hangs - time.monotonic()))
             assert ready, f"never saw {words} {times} times, only {self.seen}"
-            # Each is written at once, so a part of one is never there alone.
-            self.seen += [line.split() for line in os.read(self.events, 4096).decode().splitlines()]
+            # As much as a pipe holds: no line is cut in two.
+            self.seen += [line.split() for line in os.read(self.events, 1 << 16).decode().splitlines()]
         return [event for event in self.seen if event[: len(words)] == list(words)][-1]
 
     def let_end(self, *builds: Build) -> None:
