@@ -137,4 +137,4 @@ def _size(text: str) -> int:
     if not found:
         message = f"{text!r} is no size such as 500M or 2G"
         raise argparse.ArgumentTypeError(message)
-    return int(found[1]) * 1000 ** " kMG".index(found[2] or " ")
+    return int(found[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[found[2]]

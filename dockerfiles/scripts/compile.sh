@@ -1,19 +1,16 @@
 #!/bin/sh
-# compile.sh BUILD_DIR [TARGET...]: ninja, with as many jobs as cores and memory allow.
+# compile.sh BUILD_DIR [TARGET...]: ninja with a job for each core; slot.sh, beside it, weighs memory before each compiler.
 set -eu
 build=$1
 shift
-# One nvcc template instance takes up to 2 GiB.
+here=$(dirname "$0")
+jobs=$(nproc)
 memory_gib=$(awk '/^MemAvailable:/ { print int($2 / 1048576) }' /proc/meminfo)
-cores=$(nproc)
-jobs=$((memory_gib / 2))
-[ "$jobs" -lt 1 ] && jobs=1
-[ "$jobs" -gt "$cores" ] && jobs=$cores
 # Only what the compile cache does not have is compiled, and only that waits for a slot.
-export INGOT_SLOTS="$jobs" INGOT_SLOTS_DIR=/slots CCACHE_PREFIX="sh /tmp/slot.sh"
-export CCACHE_STATSLOG=/tmp/ccache.log
+export INGOT_SLOTS="$jobs" INGOT_SLOTS_DIR=/slots CCACHE_PREFIX="sh $here/slot.sh"
+export CCACHE_STATSLOG="$here/ccache.log"
 : > "$CCACHE_STATSLOG"
-echo "compile: $jobs jobs ($cores cores, $memory_gib GiB free)"
+echo "compile: $jobs jobs ($jobs cores, $memory_gib GiB free, 2 GiB for each that compiles)"
 if [ $# -gt 0 ]; then
     cmake --build "$build" --parallel "$jobs" --target "$@"
 else

@@ -115,7 +115,8 @@ class Machine:
     env: dict[str, str]
 
     def run(self, *words: str) -> str:
-        ran = self.checkout.run(*words, INGOT_CACHE=str(self.cache), **self.env)
+        checkout = replace(self.checkout, env=self.checkout.env | self.env | {"INGOT_CACHE": str(self.cache)})
+        ran = checkout.run(*words)
         assert ran.code == 0, ran.err
         return ran.out
 

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from uuid import uuid4
 
 import pytest
 
@@ -62,3 +63,16 @@ def test_an_interrupt_ends_all_of_them_in_seconds(three: Checkout, nothing_left:
     again = three.run("image", "minifork", "minifork-b")
     assert again.code == 0, again.err
     assert not list(three.out.glob("*/.*part*"))
+
+
+def test_nvcc_runs_in_a_slot(checkout: Checkout) -> None:
+    """A slot.sh that lets no nvcc through stops a build whose kernels the compile cache does not have."""
+    template = "dockerfiles/llama-cpp.Dockerfile.j2"
+    checkout.edit(template, 'CCACHE_NAMESPACE="', f'CCACHE_NAMESPACE="{uuid4().hex}-')
+    refusal = "case $1 in */nvcc) echo no slot for nvcc >&2; exit 9 ;; esac"
+    checkout.edit("dockerfiles/scripts/slot.sh", "set -eu\n", f"set -eu\n{refusal}\n")
+    ran = checkout.run("image", "minifork")
+    assert ran.code == 1, ran.err
+    assert "the build failed in stage compile" in ran.err
+    assert "no slot for nvcc" in ran.err
+    assert not (checkout.out / "minifork" / "image.json").exists()

@@ -120,6 +120,24 @@ def test_every_step_has_its_options_and_targets() -> None:
     assert "collect.sh /build/main /build/tools /build/bench" in "\n".join(found["collect"][1])
 
 
+def test_every_compiler_of_a_compile_step_goes_through_slot_sh() -> None:
+    """The compile cache launches all compilers, compile.sh prefixes what it starts, and both find their places in the step."""
+    text = (TEMPLATES / "scripts" / "compile.sh").read_text()
+    assert 'CCACHE_PREFIX="sh $here/slot.sh"' in text
+    slots = re.findall(r"INGOT_SLOTS_DIR=(\S+)", text)
+    found = stages(render(THREE))
+    (environment,) = [line for line in found["buildenv"][1] if "LAUNCHER" in line]
+    assert re.findall(r"CMAKE_(\w+)_COMPILER_LAUNCHER=ccache ", environment) == ["C", "CXX", "CUDA"]
+    for name in ("compile", "compile-tools", "compile-bench"):
+        (run,) = [line for line in found[name][1] if line.startswith("RUN ")]
+        mounted = dict(re.findall(r"--mount=type=bind,source=scripts/(\S+),target=(\S+)", run))
+        here = mounted["compile.sh"].removesuffix("/compile.sh")
+        assert mounted["slot.sh"] == f"{here}/slot.sh"
+        assert f" sh {mounted['compile.sh']} /build/" in run
+        # One name for all recipes: builds that run side by side share what is mounted.
+        assert re.findall(r"--mount=type=cache,id=ingot-slots,target=(\S+)", run) == slots
+
+
 def test_a_hostile_option_stays_one_word() -> None:
     """Decoding refuses it; this is what would happen if it did not."""
     value = HOSTILE.replace("\\", "")
