@@ -127,4 +127,5 @@ def test_a_plan_that_is_none_is_refused(registry: FakeRegistry, tmp_path: Path) 
     (bundle / "plan.json").write_text(json.dumps({"recipe": "x"}))
     subject = pushed(registry, tmp_path, ingot_fingerprint=one.plan.fingerprint)
     attach(subject, (deposit(bundle, one.plan, subject, NAMESPACE, registry, Silent()),), registry, Silent())
-    assert "plan.json is not what it should be" in refused(registry, tmp_path, str(subject)).message
+    message = refused(registry, tmp_path, str(subject)).message
+    assert "its plan.json names no toolchain, or is of another version of the pipeline" in message
