@@ -73,7 +73,7 @@ class CompileCache:
                 f"left out: {out} entries, {megabytes(left_out)}, that nobody has asked for the longest; "
                 f"at most {megabytes(max_size)} are kept (--max-size)"
             )
-        if not kept:
+        if not (kept or out):
             self.reporter.note(
                 f"the builder has no compile cache of CUDA {self.cuda}; a file of before stays"
             )

@@ -9,15 +9,15 @@ cd "$folder"
 find . -ignore_readdir_race -type f -regextype posix-extended -regex '\./[0-9a-f](/[0-9a-f])+/[0-9a-z]+[MRW]' \
     -printf '%T@ %s %p\n' > "$into/found"
 # A hit renews an entry's time, so the oldest is the one that nobody has asked for the longest. In an archive an entry has a
-# header of 512 bytes and is filled up to a multiple of them.
+# header of 512 bytes and is filled up to a multiple of them. One that is above the limit by itself keeps no other out.
 # shellcheck disable=SC2016  # Perl's variables
 perl -e '
     my ($limit, $counts) = splice @ARGV, 0, 2;
-    my ($packed, $bytes, $out, $left) = (0) x 4;
+    my ($packed, $bytes, $out, $left, $full) = (0) x 5;
     for (sort { $b->[0] <=> $a->[0] } map { chomp; [split / /] } <>) {
         my (undef, $size, $name) = @$_;
         my $need = 512 * (1 + int(($size + 511) / 512));
-        if ($out || $bytes + $need > $limit) { $out++; $left += $need; next }
+        if ($full || $bytes + $need > $limit) { $full ||= $need <= $limit; $out++; $left += $need; next }
         $packed++; $bytes += $need; print "$name\n";
     }
     open my $file, ">", $counts or die "$counts: $!";

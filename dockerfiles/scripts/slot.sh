@@ -15,14 +15,15 @@ try() {
     slot=0
     while [ "$slot" -lt "$slots" ]; do
         slot=$((slot + 1))
-        exec 9> "$INGOT_SLOTS_DIR/$slot"
+        # "<>": the folder is shared with builds that may put a link or a pipe there; this neither empties nor waits.
+        exec 9<> "$INGOT_SLOTS_DIR/$slot"
         if flock --nonblock 9; then exec "$@" 8>&-; fi
     done
 }
 
 try "$@"
 # All are taken. Whoever is first in the queue looks once a second; the others sleep until they are.
-exec 8> "$INGOT_SLOTS_DIR/queue"
+exec 8<> "$INGOT_SLOTS_DIR/queue"
 flock 8
 while :; do
     try "$@"

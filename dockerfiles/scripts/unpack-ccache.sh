@@ -4,8 +4,9 @@
 set -eu
 file=$1 folder=$2 into=$3
 mkdir -p "$into"
-# Read before anything is written: then a failure to write, as on a full disk, is not taken for the file's fault.
-tar --list --file "$file" > /dev/null 2> "$into/damage" || exit 0
+# Read before anything is written: then a failure to write, as on a full disk, is not taken for the file's fault. Status 2 is
+# what tar says of an archive; of a killed one the shell says another.
+tar --list --file "$file" > /dev/null 2> "$into/damage" || { [ $? -eq 2 ]; exit; }
 tar --extract --skip-old-files --directory "$folder" --file "$file"
 # ccache keeps its limit by counters; 0: no limit now, count alone.
 CCACHE_DIR=$folder CCACHE_MAXSIZE=0 ccache --cleanup

@@ -150,6 +150,7 @@ def test_a_build_that_begins_beside_another_gets_all_slots_when_that_has_ended(m
     machine.memory(14)
     first = machine.build("first")
     machine.until("begun", "first", times=7)
+    machine.until("tried", times=machine.cores + 1)
     machine.memory(6)
     second = machine.build("second")
     machine.until("tried", times=2 * machine.cores + 1)
@@ -190,8 +191,8 @@ def test_a_killed_build_leaves_its_place_in_the_queue(machine: Machine) -> None:
     assert not [event for event in machine.seen if event[:2] == ["begun", "killed"]]
 
 
-def test_the_compilers_status_is_passed_on(machine: Machine) -> None:
-    machine.memory(14)
+def alone(machine: Machine, *words: str) -> int:
+    """Run one compiler by slot.sh, without a build around it; returns its status."""
     env = {
         "PATH": f"{machine.root}/bin:/usr/bin:/bin",
         "INGOT_SLOTS": "1",
@@ -199,5 +200,25 @@ def test_the_compilers_status_is_passed_on(machine: Machine) -> None:
         "EVENTS": str(machine.root / "events"),
         "MEMORY": str(machine.root / "memory"),
     }
-    argv = ("sh", str(machine.root / "slot.sh"), "sh", "-c", "exit 3")
-    assert subprocess.run(argv, env=env, check=False, timeout=HANGS_S).returncode == 3
+    argv = ("sh", str(machine.root / "slot.sh"), *words)
+    return subprocess.run(argv, env=env, check=False, timeout=HANGS_S).returncode
+
+
+def test_the_compilers_status_is_passed_on(machine: Machine) -> None:
+    machine.memory(14)
+    assert alone(machine, "sh", "-c", "exit 3") == 3
+
+
+def test_what_another_build_planted_in_the_shared_folder_is_not_emptied(machine: Machine) -> None:
+    source = machine.root / "source.cpp"
+    source.write_text("int main() {}")
+    (machine.root / "slots" / "1").symlink_to(source)
+    machine.memory(14)
+    assert alone(machine, "true") == 0
+    assert source.read_text() == "int main() {}"
+
+
+def test_a_pipe_that_another_build_planted_is_waited_for_by_nobody(machine: Machine) -> None:
+    os.mkfifo(machine.root / "slots" / "1")
+    machine.memory(14)
+    assert alone(machine, "true") == 0

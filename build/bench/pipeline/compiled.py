@@ -1,13 +1,11 @@
 """Builds that compile: cold, beside cmake and ninja alone and beside a bare bake; with the compile cache; one kernel; resumed."""
 
-import json
 import re
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from build.bench.pipeline.ground import Ground, edit
+from build.bench.pipeline.ground import Ground, built, edit
 from build.bench.pipeline.ratio import Sample
 from build.doors import process
 from build.errors import WorkFailed
@@ -19,6 +17,8 @@ _STAGE = "\nENV CUDAARCHS="
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\]")
 _KERNELS = "mini_library(mini-cuda "
 _FIRST_KERNEL = "${instance_dir}/matvec-f32-64.cu"
+_FEW = 5
+"""Compiles after a commit that changes one kernel: that one, and what has the commit in it."""
 
 _RAW = """
 cp -r /given /src
@@ -69,8 +69,8 @@ class Compiled:
         _ = self.ground.warmed
         root = self._rounds[number] = self.ground.checkout(f"cold-{number}", cold=True)
         sample = self.ground.pipeline(root, "image", "minifork")
-        _, misses = _cached(root)
-        _expect(misses >= self.ground.kernels, "a cold build found compiles in the cache", root)
+        hits, misses = _cached(root)
+        _expect(misses >= self.ground.kernels and not hits, "a cold build found compiles in the cache", root)
         return sample
 
     def warm(self, number: int) -> Sample:
@@ -96,8 +96,8 @@ class Compiled:
         edit(root / "samples" / "minifork" / "cuda" / "CMakeLists.txt", _KERNELS, f"{change}\n{_KERNELS}")
         self.ground.pipeline(root, "pins", "samples")
         sample = self.ground.pipeline(root, "image", "minifork")
-        hits, misses = _cached(root)
-        _expect(misses < hits, "a build with one kernel changed compiled most", root)
+        _, misses = _cached(root)
+        _expect(misses <= _FEW, "a build with one kernel changed compiled more", root)
         _expect(
             before != _kernels(root),
             "a build with one kernel changed has the kernels of the one before",
@@ -131,20 +131,15 @@ class Compiled:
                 process.end(child)
 
 
-def _built(root: Path) -> dict[str, Any]:
-    """Return what the last build of a checkout made."""
-    return dict(json.loads((root / "out" / "minifork" / "image.json").read_bytes()))
-
-
 def _cached(root: Path) -> tuple[int, int]:
-    """Return its hits and misses of the compile cache."""
-    found = _built(root)["compile_cache"]
+    """Return hits and misses of the compile cache in the last build of a checkout."""
+    found = built(root)["compile_cache"]
     return found["hits"], found["misses"]
 
 
 def _kernels(root: Path) -> str:
     """Return the digest of its layer with kernels."""
-    (found,) = (layer["digest"] for layer in _built(root)["layers"] if "/collect/kernels/" in layer["what"])
+    (found,) = (layer["digest"] for layer in built(root)["layers"] if "/collect/kernels/" in layer["what"])
     return str(found)
 
 

@@ -13,14 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from build.bench.pipeline.ratio import Sample
 from build.doors import process, store
 from build.doors.effects import EngineHandle, Reporter
+from build.errors import WorkFailed
 from build.host import private, registry
 from build.settings import Settings
 
-__all__ = ["Ground", "edit"]
+__all__ = ["Ground", "built", "edit"]
 
 _TREE = ("dockerfiles", "patches", "recipes", "samples")
 _LENT = ("images", "wheels", "engine/packages")
@@ -56,8 +58,8 @@ class Ground:
         return private.start(self.settings, self.reporter)
 
     @contextmanager
-    def prepared(self) -> Iterator[None]:
-        """Have a cache and an engine for the block. What a killed run left goes first."""
+    def prepared(self, *, engine: bool = True) -> Iterator[None]:
+        """Have a cache, and an engine if one is needed, for the block. What a killed run left goes first."""
         cache = self.settings.cache
         with store.locked(cache.with_name("benchmarks.lock")):
             self._clear()
@@ -65,8 +67,9 @@ class Ground:
                 for part in _LENT:
                     _lend(self.user.cache / part, cache / part)
                 with self.open:
-                    # Without an engine nothing can be measured, and the reason is told once.
-                    _ = self.engine
+                    if engine:
+                        # Where there can be none, the reason is told once, before hours of others.
+                        _ = self.engine
                     yield
             finally:
                 self._clear()
@@ -187,12 +190,17 @@ print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith
 What is started in the background inherits that interrupts are ignored; one of the comparisons sends one."""
 
 
+def built(root: Path) -> dict[str, Any]:
+    """Return what the last build of a checkout made, as image.json has it."""
+    return dict(json.loads((root / "out" / "minifork" / "image.json").read_bytes()))
+
+
 def edit(file: Path, old: str, new: str) -> None:
     """Change a file of a checkout in one place."""
     text = file.read_text(encoding="utf-8")
     if text.count(old) != 1:
         message = f"{file} has {text.count(old)} times {old!r}"
-        raise AssertionError(message)
+        raise WorkFailed(message, hint="the tree changed: mend build/bench/pipeline")
     store.write_text(file, text.replace(old, new))
 
 

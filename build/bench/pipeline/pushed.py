@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from build.bench.pipeline.ground import Ground
+from build.bench.pipeline.ground import Ground, built
 from build.bench.pipeline.ratio import Sample
 from build.doors import store
 from build.errors import WorkFailed
@@ -14,15 +14,15 @@ from build.host import registry
 
 __all__ = ["Pushed", "sent"]
 
-_SERVER = 0.1
-"""The share of the sample's image that its server is at most."""
-_SENT = re.compile(r"([\d.]+) MB sent of ([\d.]+) MB")
+_ROUNDED = 0.1
+"""Megabytes that a push may say more than it sent, the configuration with them."""
+_SENT = re.compile(r"([\d.]+) MB sent of ")
 
 
 def sent(text: str) -> float:
-    """Return the share of an image that a push says it sent; 0 where it says that all is there."""
+    """Return the megabytes that a push says it sent; 0 where it says that all is there."""
     found = _SENT.search(text)
-    return float(found[1]) / float(found[2]) if found else 0.0
+    return float(found[1]) if found else 0.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,8 +51,11 @@ class Pushed:
         self.ground.pipeline(self._root, "pins", "samples")
         self.ground.pipeline(self._root, "image", "minifork")
         sample = self._push(number)
-        if not 0 < sent(sample.said) <= _SERVER:
-            message = f"a change of the server alone sent {sent(sample.said):.2f} of the image:\n{sample.said[-2000:]}"
+        server = sum(
+            layer["size"] for layer in built(self._root)["layers"] if "/collect/server/" in layer["what"]
+        )
+        if not 0 < sent(sample.said) <= server / 1_000_000 + _ROUNDED:
+            message = f"after a change of the server alone, {server} bytes, a push sent more or nothing:\n{sample.said[-2000:]}"
             raise WorkFailed(message)
         return sample
 

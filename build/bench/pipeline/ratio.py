@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from build.errors import IngotError, WorkFailed
+from build.errors import IngotError, WorkFailed, from_system
 
 __all__ = ["Compared", "Comparison", "Ratio", "Sample", "Side", "compare", "groups", "missed"]
 
@@ -99,8 +99,9 @@ def compare(group: Sequence[Comparison], *, runs: int, said: Callable[[str], Non
             said(f"round {number + 1} of {runs}, side {place} of {len(sides)}")
             try:
                 samples[side].append(side(number))
-            except IngotError as error:
-                broken |= dict.fromkeys(of, error)
+            except (IngotError, OSError) as error:
+                reason = error if isinstance(error, IngotError) else from_system(error)
+                broken |= dict.fromkeys(of, reason)
     whole = tuple(one for one in group if one.name not in broken)
     return Compared(
         ratios=tuple(_ratio(one, samples[one.ours], samples[one.theirs]) for one in whole), broken=broken

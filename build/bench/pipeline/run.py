@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from build.bench.pipeline.compiled import Compiled
 from build.bench.pipeline.ground import Ground
@@ -25,6 +26,7 @@ __all__ = ["Asked", "benchmarks", "chosen", "measure"]
 _PAGE = "docs/benchmarks.md"
 _MOST_KERNELS = 256
 """The sample's own limit."""
+_WITHOUT_ENGINE = frozenset({"static", "watch"})
 _LEAST_RUNS = 3
 """Of a figure that is shown to others."""
 
@@ -88,7 +90,9 @@ def benchmarks(asked: Asked, settings: Settings, reporter: Reporter) -> Found:
         message = f"{asked.runs} runs have no median to show"
         raise BadRequest(message, hint=f"--write takes --runs {_LEAST_RUNS} at least")
     ground = Ground(user=settings, reporter=reporter, kernels=asked.kernels)
-    return measure(chosen(_table(ground), asked.names), asked, settings, reporter, prepared=ground.prepared)
+    wanted = chosen(_table(ground), asked.names)
+    engine = any(one.name not in _WITHOUT_ENGINE for one in wanted)
+    return measure(wanted, asked, settings, reporter, prepared=partial(ground.prepared, engine=engine))
 
 
 def measure(

@@ -68,6 +68,16 @@ def test_what_was_used_last_is_packed(
     assert sum(1 for path in folder.rglob("*") if path.is_file()) == 9, "the cache itself is as it was"
 
 
+def test_an_entry_above_the_limit_by_itself_keeps_no_other_out(folder: Path, tmp_path: Path) -> None:
+    with (folder / "f" / "0" / "zR").open("wb") as huge:
+        huge.truncate(10**9)
+    os.utime(folder / "f" / "0" / "zR", ns=(0, 4_000_000_000 * 10**9))
+    run("pack-ccache.sh", folder, 5 * 512, tmp_path / "into")
+    names, counts = packed(tmp_path / "into")
+    assert names == {"./f/0/cR", "./0/1/2/bM"}
+    assert counts[:3] == [2, 5 * 512, 2]
+
+
 def test_a_cache_that_nothing_was_compiled_into(tmp_path: Path) -> None:
     (tmp_path / "cache").mkdir()
     run("pack-ccache.sh", tmp_path / "cache", 1000, tmp_path / "into")
@@ -141,6 +151,18 @@ def test_a_file_that_is_no_whole_archive_is_told_and_changes_nothing(
     assert [path.name for path in (tmp_path / "done").iterdir()] == ["damage"]
     assert said in (tmp_path / "done" / "damage").read_text()
     assert list(new.iterdir()) == []
+
+
+def test_a_tar_that_is_killed_is_not_the_files_fault(folder: Path, tmp_path: Path) -> None:
+    run("pack-ccache.sh", folder, 10**6, tmp_path / "into")
+    (tmp_path / "new").mkdir()
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "tar").write_text("#!/bin/sh\nkill -9 $$\n")
+    (programs / "tar").chmod(0o755)
+    words = (tmp_path / "into" / "ccache.tar", tmp_path / "new", tmp_path / "done")
+    done = run("unpack-ccache.sh", *words, check=False, PATH=f"{programs}:/usr/bin:/bin")
+    assert done.returncode != 0, "an error, for which the file stays"
 
 
 def test_a_cache_that_cannot_be_written_is_not_the_files_fault(folder: Path, tmp_path: Path) -> None:

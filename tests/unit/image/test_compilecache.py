@@ -113,6 +113,15 @@ def test_the_limit_is_told_to_the_builder_and_what_it_left_out_to_people(
     ]
 
 
+def test_a_limit_that_no_entry_fits_is_not_called_an_empty_cache(
+    cache: CompileCache, said: RecordingReporter
+) -> None:
+    assert packing(cache, b"an archive of nothing", "0 0 3 9000\n").keep() is None
+    assert said.all("note") == [
+        "left out: 3 entries, 0.0 MB, that nobody has asked for the longest; at most 2000.0 MB are kept (--max-size)"
+    ]
+
+
 def test_what_was_kept_is_handed_to_the_builder_alone(cache: CompileCache, said: RecordingReporter) -> None:
     packing(cache, b"kept").keep()
     (cache.folder / "somebody-elses.tar").write_bytes(b"")

@@ -1,5 +1,6 @@
 """Comparisons with sides that only move a clock: nothing is waited for."""
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -115,6 +116,21 @@ def test_a_side_that_breaks_leaves_what_it_has_no_part_in() -> None:
         "resumed": "the build ended before it could be interrupted"
     }
     assert ran == [0], "it is not tried again"
+
+
+def test_a_full_disk_is_the_failure_of_one_side() -> None:
+    clock = Clock()
+
+    def full(_number: int) -> Sample:
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/work")
+
+    made = compare(
+        (comparison("bake", full, clock.works(1), 3), comparison("cold", clock.works(2), clock.works(1), 3)),
+        runs=1,
+        said=lambda _words: None,
+    )
+    assert [one.name for one in made.ratios] == ["cold"]
+    assert made.broken["bake"].message == "/cache/work: No space left on device"
 
 
 def test_what_a_broken_side_was_needed_for_is_not_measured_and_not_run() -> None:
