@@ -73,7 +73,7 @@ def _add_benchmarks(verbs: Verbs) -> None:
     )
     measure.add_argument("--runs", type=_count, default=3, metavar="N", help="runs of each side (3)")
     measure.add_argument(
-        "--kernels", type=_count, default=160, metavar="N", help="kernel files of the sample, 1 to 256 (160)"
+        "--kernels", type=_count, default=224, metavar="N", help="kernel files of the sample, 1 to 256 (224)"
     )
     measure.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
 

@@ -38,7 +38,7 @@ class Asked:
     names: tuple[str, ...] = ()
     """None: all."""
     runs: int = 3
-    kernels: int = 160
+    kernels: int = 224
     write: bool = False
     """Put the figures into the page in docs/."""
 
