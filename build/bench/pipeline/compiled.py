@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from build.bench.pipeline.ground import Ground, built, edit
+from build.bench.pipeline.ground import Ground, built, edit, layer
 from build.bench.pipeline.ratio import Sample
 from build.doors import process
 from build.errors import WorkFailed
@@ -78,8 +78,8 @@ class Compiled:
 
         The first stage is changed: to prune would take the unpacked toolchain too.
         """
-        template = self._rounds[number] / "dockerfiles" / "llama-cpp.Dockerfile.j2"
         root = self._rounds[number]
+        template = root / "dockerfiles" / "llama-cpp.Dockerfile.j2"
         edit(template, _STAGE, f"\nENV INGOT_BENCHMARK={time.time_ns()}{_STAGE}")
         sample = self.ground.pipeline(root, "image", "minifork")
         hits, misses = _cached(root)
@@ -91,7 +91,7 @@ class Compiled:
     def kernel(self, number: int) -> Sample:
         """The same after a commit that changes one kernel."""
         root = self._rounds[number]
-        before = _kernels(root)
+        before = layer(root, "kernels")
         change = f'file(APPEND {_FIRST_KERNEL} "__device__ int changed = {number};\\n")'
         edit(root / "samples" / "minifork" / "cuda" / "CMakeLists.txt", _KERNELS, f"{change}\n{_KERNELS}")
         self.ground.pipeline(root, "pins", "samples")
@@ -99,7 +99,7 @@ class Compiled:
         _, misses = _cached(root)
         _expect(misses <= _FEW, "a build with one kernel changed compiled more", root)
         _expect(
-            before != _kernels(root),
+            before["digest"] != layer(root, "kernels")["digest"],
             "a build with one kernel changed has the kernels of the one before",
             root,
         )
@@ -135,12 +135,6 @@ def _cached(root: Path) -> tuple[int, int]:
     """Return hits and misses of the compile cache in the last build of a checkout."""
     found = built(root)["compile_cache"]
     return found["hits"], found["misses"]
-
-
-def _kernels(root: Path) -> str:
-    """Return the digest of its layer with kernels."""
-    (found,) = (layer["digest"] for layer in built(root)["layers"] if "/collect/kernels/" in layer["what"])
-    return str(found)
 
 
 def _expect(holds: bool, otherwise: str, root: Path) -> None:  # noqa: FBT001  (a condition)

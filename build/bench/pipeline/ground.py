@@ -22,13 +22,14 @@ from build.errors import WorkFailed
 from build.host import private, registry
 from build.settings import Settings
 
-__all__ = ["Ground", "built", "edit"]
+__all__ = ["Ground", "built", "edit", "layer"]
 
 _TREE = ("dockerfiles", "patches", "recipes", "samples")
 _LENT = ("images", "wheels", "engine/packages")
 """What the user's cache lends, as hard links: nothing is downloaded, and no toolchain is made for the benchmarks."""
 _NAMESPACE = '    CCACHE_NAMESPACE="'
 """Text of the template; another namespace makes the compile cache empty and every stage unknown to BuildKit."""
+_MEND = "sample, template or pipeline changed: mend build/bench/pipeline"
 _INSTANCES = '  MINI_CUDA: "ON"\n'
 
 
@@ -195,12 +196,25 @@ def built(root: Path) -> dict[str, Any]:
     return dict(json.loads((root / "out" / "minifork" / "image.json").read_bytes()))
 
 
+def layer(root: Path, part: str) -> dict[str, Any]:
+    """Return the layer of that image with `kernels`, `server` and so on.
+
+    Raises:
+        WorkFailed: it has none, or several.
+    """
+    found = [one for one in built(root)["layers"] if f"/collect/{part}/" in one["what"]]
+    if len(found) != 1:
+        message = f"the image of {root} has {len(found)} layers with {part}, one is expected"
+        raise WorkFailed(message, hint=_MEND)
+    return dict(found[0])
+
+
 def edit(file: Path, old: str, new: str) -> None:
     """Change a file of a checkout in one place."""
     text = file.read_text(encoding="utf-8")
     if text.count(old) != 1:
         message = f"{file} has {text.count(old)} times {old!r}"
-        raise WorkFailed(message, hint="the tree changed: mend build/bench/pipeline")
+        raise WorkFailed(message, hint=_MEND)
     store.write_text(file, text.replace(old, new))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from build.bench.pipeline.ground import Ground, built
+from build.bench.pipeline.ground import Ground, layer
 from build.bench.pipeline.ratio import Sample
 from build.doors import store
 from build.errors import WorkFailed
@@ -20,9 +20,17 @@ _SENT = re.compile(r"([\d.]+) MB sent of ")
 
 
 def sent(text: str) -> float:
-    """Return the megabytes that a push says it sent; 0 where it says that all is there."""
-    found = _SENT.search(text)
-    return float(found[1]) if found else 0.0
+    """Return the megabytes that a push says it sent; 0 where it says that all is there.
+
+    Raises:
+        WorkFailed: it says neither.
+    """
+    if found := _SENT.search(text):
+        return float(found[1])
+    if "  already there  " in text:
+        return 0.0
+    message = f"what a push sent is not in its words:\n{text[-2000:]}"
+    raise WorkFailed(message)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -51,9 +59,7 @@ class Pushed:
         self.ground.pipeline(self._root, "pins", "samples")
         self.ground.pipeline(self._root, "image", "minifork")
         sample = self._push(number)
-        server = sum(
-            layer["size"] for layer in built(self._root)["layers"] if "/collect/server/" in layer["what"]
-        )
+        server = layer(self._root, "server")["size"]
         if not 0 < sent(sample.said) <= server / 1_000_000 + _ROUNDED:
             message = f"after a change of the server alone, {server} bytes, a push sent more or nothing:\n{sample.said[-2000:]}"
             raise WorkFailed(message)

@@ -11,13 +11,14 @@ from build.bench.pipeline.compiled import Compiled, half_done
 from build.bench.pipeline.ground import Ground, edit
 from build.bench.pipeline.machine import Machine, machine
 from build.bench.pipeline.page import Found, paged
-from build.bench.pipeline.pushed import sent
-from build.bench.pipeline.ratio import Comparison, Ratio, Sample
+from build.bench.pipeline.pushed import Pushed, sent
+from build.bench.pipeline.ratio import Comparison, Ratio, Sample, Side
 from build.bench.pipeline.run import Asked, benchmarks, measure
 from build.bench.pipeline.staticchecks import StaticChecks
 from build.bench.pipeline.together import count_made
 from build.cli import main
-from build.errors import BadRequest, WorkFailed
+from build.errors import BadRequest, Unavailable, WorkFailed
+from build.host import private
 from build.settings import from_env
 from tests.fakes import RecordingReporter
 
@@ -98,21 +99,30 @@ def test_too_few_runs_for_the_page_start_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_could_not_be_measured_keeps_the_figures_that_it_had(tmp_path: Path) -> None:
-    def breaks(_number: int) -> Sample:
-        message = "no engine"
-        raise WorkFailed(message)
+def fine(_number: int) -> Sample:
+    return Sample(seconds=1.0)
 
-    def fine(_number: int) -> Sample:
-        return Sample(seconds=1.0)
 
-    page = tmp_path / "docs" / "benchmarks.md"
+def breaks(_number: int) -> Sample:
+    message = "no engine"
+    raise WorkFailed(message)
+
+
+def comparison(name: str, side: Side) -> Comparison:
+    return Comparison(name=name, title="ours / theirs", ours=side, theirs=side, limit=2.0)
+
+
+def page_in(root: Path) -> Path:
+    """Give a checkout the page that figures are written into."""
+    page = root / "docs" / "benchmarks.md"
     page.parent.mkdir()
     page.write_text((ROOT / "docs" / "benchmarks.md").read_text())
-    table = (
-        Comparison(name="one", title="a / b", ours=fine, theirs=fine, limit=2.0),
-        Comparison(name="two", title="c / d", ours=fine, theirs=fine, limit=2.0),
-    )
+    return page
+
+
+def test_what_could_not_be_measured_keeps_the_figures_that_it_had(tmp_path: Path) -> None:
+    page = page_in(tmp_path)
+    table = (comparison("one", fine), comparison("two", fine))
     settings, reporter = from_env({}, tmp_path), RecordingReporter()
     measure(table, Asked(write=True, kernels=64), settings, reporter, prepared=nullcontext)
     table = (table[0], replace(table[1], ours=breaks, theirs=breaks))
@@ -189,27 +199,15 @@ def test_an_interrupt_of_a_later_group_keeps_what_the_page_has_of_an_earlier_one
     def interrupted(_number: int) -> Sample:
         raise KeyboardInterrupt
 
-    def fine(_number: int) -> Sample:
-        return Sample(seconds=1.0)
-
-    page = tmp_path / "docs" / "benchmarks.md"
-    page.parent.mkdir()
-    page.write_text((ROOT / "docs" / "benchmarks.md").read_text())
-    table = (
-        Comparison(name="one", title="a / b", ours=fine, theirs=fine, limit=2.0),
-        Comparison(name="two", title="c / d", ours=interrupted, theirs=interrupted, limit=2.0),
-    )
+    page = page_in(tmp_path)
+    table = (comparison("one", fine), comparison("two", interrupted))
     with pytest.raises(KeyboardInterrupt):
         measure(table, Asked(write=True), from_env({}, tmp_path), RecordingReporter(), prepared=nullcontext)
-    assert "| one | a / b | 1.000 |" in page.read_text()
+    assert "| one | ours / theirs | 1.000 |" in page.read_text()
 
 
 def test_what_could_not_be_measured_is_named_in_the_answer() -> None:
-    def breaks(_number: int) -> Sample:
-        message = "no engine"
-        raise WorkFailed(message)
-
-    table = (Comparison(name="two", title="c / d", ours=breaks, theirs=breaks, limit=2.0),)
+    table = (comparison("two", breaks),)
     with pytest.raises(WorkFailed) as error:
         measure(table, Asked(), from_env({}, ROOT), RecordingReporter(), prepared=nullcontext)
     assert isinstance(error.value.answer, Found)
@@ -240,11 +238,71 @@ def test_an_image_that_is_too_small_for_the_static_checks_ratio_is_not_measured(
     assert error.value.hint == "build one of an engine first: nox -s build-llama-cpp"
 
 
+def test_a_push_that_says_neither_is_no_figure() -> None:
+    with pytest.raises(WorkFailed, match="what a push sent is not in its words:\n✓ push localhost/x:1  done"):
+        sent("✓ push localhost/x:1  done  0.1 s")
+
+
+@pytest.mark.parametrize(
+    ("side", "said", "words"),
+    [
+        ("again", "0.2 MB sent of 43.4 MB", "a push of what is there sent something"),
+        (
+            "server",
+            "already there",
+            "after a change of the server alone, 123000 bytes, a push sent more or nothing",
+        ),
+        (
+            "server",
+            "2.5 MB sent of 43.4 MB",
+            "after a change of the server alone, 123000 bytes, a push sent more",
+        ),
+    ],
+)
+def test_a_push_that_sends_what_it_should_not_is_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str, said: str, words: str
+) -> None:
+    (tmp_path / "samples" / "minifork" / "server").mkdir(parents=True)
+    (tmp_path / "samples" / "minifork" / "server" / "main.cpp").write_text("int main() {}")
+    image_of(tmp_path, 0, 0)
+    settings = from_env({"INGOT_CACHE": str(tmp_path / "cache")}, ROOT)
+
+    def pipeline(_self: Ground, _root: Path, *verb: str, registry: str = "") -> Sample:
+        return Sample(seconds=1.0, said=f"✓ push localhost/x:1  {said}  1.0 s" if verb[0] == "push" else "")
+
+    monkeypatch.setattr(Ground, "pipeline", pipeline)
+    monkeypatch.setattr(Pushed, "_root", tmp_path)
+    monkeypatch.setattr(Pushed, "_address", "localhost")
+    pushed = Pushed(ground=Ground(user=settings, reporter=RecordingReporter(), kernels=1))
+    run = {"again": pushed.again, "server": pushed.server}[side]
+    with pytest.raises(WorkFailed, match=words):
+        run(0)
+
+
+def test_what_needs_no_engine_starts_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(*_words: object) -> None:
+        message = "no engine can run here"
+        raise Unavailable(message)
+
+    monkeypatch.setattr(private, "start", start)
+    monkeypatch.setattr(Ground, "_clear", lambda _self: None)
+    ground = Ground(
+        user=from_env({"INGOT_CACHE": str(tmp_path)}, ROOT), reporter=RecordingReporter(), kernels=1
+    )
+    with ground.prepared(engine=False):
+        pass
+    with pytest.raises(Unavailable, match="no engine can run here"), ground.prepared():
+        pass
+
+
 def image_of(root: Path, hits: int, misses: int) -> None:
     folder = root / "out" / "minifork"
     folder.mkdir(parents=True, exist_ok=True)
-    kernels = {"digest": "sha256:1", "what": "COPY /collect/kernels/ / # buildkit"}
-    document = {"compile_cache": {"hits": hits, "misses": misses}, "layers": [kernels]}
+    layers = [
+        {"digest": "sha256:1", "what": "COPY /collect/kernels/ / # buildkit", "size": 2_300_000},
+        {"digest": "sha256:2", "what": "COPY /collect/server/ / # buildkit", "size": 123_000},
+    ]
+    document = {"compile_cache": {"hits": hits, "misses": misses}, "layers": layers}
     (folder / "image.json").write_text(json.dumps(document))
 
 
