@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from build.bench.pipeline.ground import Ground, built, edit, layer
+from build.bench.pipeline.ground import Ground, edit, image_json, layer
 from build.bench.pipeline.ratio import Sample
 from build.doors import process
 from build.errors import WorkFailed
@@ -133,7 +133,7 @@ class Compiled:
 
 def _cached(root: Path) -> tuple[int, int]:
     """Return hits and misses of the compile cache in the last build of a checkout."""
-    found = built(root)["compile_cache"]
+    found = image_json(root)["compile_cache"]
     return found["hits"], found["misses"]
 
 

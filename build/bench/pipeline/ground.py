@@ -22,7 +22,7 @@ from build.errors import WorkFailed
 from build.host import private, registry
 from build.settings import Settings
 
-__all__ = ["Ground", "built", "edit", "layer"]
+__all__ = ["Ground", "edit", "image_json", "layer"]
 
 _TREE = ("dockerfiles", "patches", "recipes", "samples")
 _LENT = ("images", "wheels", "engine/packages")
@@ -191,7 +191,7 @@ print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith
 What is started in the background inherits that interrupts are ignored; one of the comparisons sends one."""
 
 
-def built(root: Path) -> dict[str, Any]:
+def image_json(root: Path) -> dict[str, Any]:
     """Return what the last build of a checkout made, as image.json has it."""
     return dict(json.loads((root / "out" / "minifork" / "image.json").read_bytes()))
 
@@ -202,7 +202,7 @@ def layer(root: Path, part: str) -> dict[str, Any]:
     Raises:
         WorkFailed: it has none, or several.
     """
-    found = [one for one in built(root)["layers"] if f"/collect/{part}/" in one["what"]]
+    found = [one for one in image_json(root)["layers"] if f"/collect/{part}/" in one["what"]]
     if len(found) != 1:
         message = f"the image of {root} has {len(found)} layers with {part}, one is expected"
         raise WorkFailed(message, hint=_MEND)
