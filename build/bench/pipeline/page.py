@@ -11,7 +11,7 @@ from build.errors import BadRequest
 __all__ = ["HEADER", "Found", "paged", "rows"]
 
 HEADER = ("name", "what", "ratio", "at most", "ours, s", "theirs, s", "peak")
-_HOW = ("kernels", "runs", "load", "day")
+_HOW = ("kernels", "runs", "load", "day", "machine")
 _BEGIN, _END = "<!-- figures: written by `nox -s benchmarks -- --write` -->\n", "<!-- end of figures -->\n"
 
 
@@ -47,7 +47,7 @@ def rows(ratios: tuple[Ratio, ...]) -> tuple[tuple[str, ...], ...]:
 
 
 def paged(text: str, found: Found) -> str:
-    """Put the figures into the page; a line of another comparison stays, if it was measured on the same machine.
+    """Put the figures into the page; a line of another comparison stays, and says on which machine it was measured.
 
     Raises:
         BadRequest: the page has no place for them.
@@ -58,15 +58,15 @@ def paged(text: str, found: Found) -> str:
         message = f"docs/benchmarks.md has no lines {_BEGIN.strip()} and {_END.strip()}"
         raise BadRequest(message, hint="git checkout docs/benchmarks.md")
     machine = found.before
-    here = f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}. "
+    here = f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system}"
     said = (
-        f"{here}Medians of runs by turns; load is the machine's when the run began and when it ended "
-        f"(the benchmarks themselves make about {machine.cores}).\n\n"
+        "Medians of runs by turns, both sides of a ratio on the machine of its line; load is that machine's when the run "
+        "began and when it ended (the benchmarks themselves make about one for each core).\n\n"
     )
     # The cells are ours: no title has a bar in it.
     lines = [tuple(line.strip("| ").split(" | ")) for line in old.splitlines() if line.startswith("|")][2:]
-    table = {line[0]: line for line in lines if old.startswith(here)}
-    how = (str(found.kernels), str(found.runs), f"{machine.load:g} to {found.after.load:g}", found.at)
+    table = {line[0]: line for line in lines}
+    how = (str(found.kernels), str(found.runs), f"{machine.load:g} to {found.after.load:g}", found.at, here)
     table |= {line[0]: (*line, *how) for line in rows(found.ratios)}
     figures = markdown_table("Figures", (*HEADER, *_HOW), tuple(table.values()))
     return f"{before}{begin}{said}{figures}{end}{after}"
