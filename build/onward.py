@@ -14,6 +14,7 @@ from build.attest.model import PROVENANCE, SBOM, Attested
 from build.bench.measure import Bench, Wanted, passed, tell
 from build.bench.record import Record
 from build.doors import store
+from build.doors.platforms import Platform
 from build.errors import BadRequest, SmokeFailed, WorkFailed
 from build.image.model import BuiltImage
 from build.plan.model import ImagePlan
@@ -32,7 +33,7 @@ from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, expectations_of, static_report
 from build.verify.model import Verification
-from build.verify.run import Verifier
+from build.verify.run import Verifier, compiled_on, elsewhere
 from build.verify.run import tell as tell_verdict
 from build.wiring import Wiring
 
@@ -116,18 +117,20 @@ class Onward(Wiring):
             store.write_artifact(record, receipt)
             return receipt
 
-    def verify(self, name: str, chosen: frozenset[str]) -> Verification:
-        """Build the image in out/<name> again under the chosen variations, compare the two, and write verify.json.
+    def verify(self, name: str, chosen: frozenset[str], platform: Platform | None = None) -> Verification:
+        """Build the image in out/<name> again, varied, with compilers on `platform` if it is said; compare, write verify.json.
 
         Raises:
+            BadRequest: the first's ran there too, or the second's would be emulated and nobody asked for that.
             WorkFailed: they differ; its answer says where.
         """
         out = self.settings.out / name
         with self.alone(out):
             plan, _ = self._made(name)
-            with self._bundled(plan) as bundle:
+            again = elsewhere(plan, platform, self.toolchain_on) if platform else plan
+            with self._bundled(again) as bundle:
                 verifier = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen)
-                found = verifier.verify(bundle, out)
+                found = verifier.verify(bundle, out, ran_on=compiled_on(plan))
         tell_verdict(found, out, self.reporter)
         return found
 

@@ -1,7 +1,7 @@
 """The doors of one run, opened when they are first needed, and what of the stations is made from doors alone."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from build.pin.packages import Packages
 from build.pin.resolve import Resolver
 from build.pin.sample import SAMPLES_URL
 from build.pin.source import Sources
+from build.recipe.model import Recipe
 from build.recipe.naming import CUSTODY_REPOSITORY
 from build.recipe.refs import ImageRef
 from build.settings import Namespace, Settings
@@ -93,6 +94,16 @@ class Wiring:
         )
         if warning := refuse_emulation(found, allowed=self.settings.emulate, mend=mend):
             self.reporter.warning(warning)
+
+    def toolchain_on(self, platform: Platform, recipe: Recipe) -> PinnedImage | None:
+        """Return a recipe's toolchain for compilers that run on this platform, whatever the settings say.
+
+        Raises:
+            Emulated: they would be, and nobody asked for that.
+        """
+        self.refuse_emulated(platform, mend="leave --build-platform out")
+        there = replace(self.images, platform=platform, before_compilers=lambda: None)
+        return replace(self.resolver, images=there).toolchain(recipe)
 
     @cached_property
     def buildx(self) -> "Buildx":

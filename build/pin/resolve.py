@@ -63,6 +63,13 @@ class Resolver:
         cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
         return self.images.toolchain_lock(cuda, read_debian_lock(self.toolchains))
 
+    def toolchain(self, recipe: Recipe) -> PinnedImage | None:
+        """Return the toolchain that compiles a recipe on this platform, made if it is not there; None where nothing is compiled."""
+        if not recipe.family.compiles:
+            return None
+        cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
+        return self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.base_mode)
+
     def resolve(self, recipe: Recipe, *, known: Pin | None) -> Pin:
         """Prove a recipe's pin.
 
@@ -79,7 +86,7 @@ class Resolver:
             source=source,
             sets=self.patching.sets(recipe, _locked(recipe, source)),
             base=self._base(recipe),
-            toolchain=self._toolchain(recipe),
+            toolchain=self.toolchain(recipe),
         )
 
     def prove(self, recipe: Recipe, pin: Pin) -> None:
@@ -160,12 +167,6 @@ class Resolver:
             )
         debian = read_debian_lock(self.toolchains)
         return self.images.base(debian, recipe.runtime.packages, mode=self.base_mode)
-
-    def _toolchain(self, recipe: Recipe) -> PinnedImage | None:
-        if not recipe.family.compiles:
-            return None
-        cuda = read_cuda_lock(self.toolchains, recipe.toolchain.cuda)
-        return self.images.toolchain(cuda, read_debian_lock(self.toolchains), mode=self.base_mode)
 
     def _must_be_there(self, name: str, source: VendorSource) -> None:
         if not self.images.registry_has(source.image):

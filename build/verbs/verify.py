@@ -3,8 +3,10 @@
 import argparse
 from functools import partial
 from pathlib import Path
+from typing import get_args
 
 from build.doors.console import Console
+from build.doors.platforms import Platform
 from build.settings import Settings
 from build.several import each
 from build.verbs.group import Verbs, finished, takes_builder
@@ -26,6 +28,11 @@ def add(verbs: Verbs) -> None:
     )
     text = "a variation to leave out, to narrow a difference down; several by commas"
     verify.add_argument("--without", default="", metavar="NAME", help=text)
+    text = (
+        "compile the second time on this platform, with its own toolchain of the same locks; where that is emulated "
+        "INGOT_EMULATE=1 must be set, and it takes hours for a real fork"
+    )
+    verify.add_argument("--build-platform", choices=get_args(Platform), help=text)
     text = "verify an image of a registry instead, by digest, from the bundle that `push --custody` attached to it"
     verify.add_argument("--image", default="", metavar="REF@DIGEST", help=text)
     verify.add_argument("--list", action="store_true", help="list the variations and do nothing")
@@ -61,7 +68,9 @@ def _verify(arguments: argparse.Namespace, settings: Settings, console: Console)
         for name in sorted({*names} - {*compiled}):
             console.note(f"{name} is passed over: only what is compiled can be built again from a bundle")
         names = compiled
-    return each(((name, partial(onward.verify, name, left)) for name in names), console)
+    platform = arguments.build_platform
+    work = ((name, partial(onward.verify, name, left, platform)) for name in names)
+    return each(work, console)
 
 
 def _verify_image(
@@ -74,6 +83,9 @@ def _verify_image(
     if arguments.recipes or arguments.variant:
         message = "--image names an image of a registry: no recipe and no variant can be named beside it"
         raise BadRequest(message, hint="leave --image out to verify what lies in out/")
+    if arguments.build_platform:
+        message = "--build-platform is for what lies in out/: an image of a registry brings its own toolchain"
+        raise BadRequest(message, hint="leave --build-platform out")
     registry = Wiring(settings=settings, reporter=console).registry
     verifier = PublishedVerifier(settings=settings, reporter=console, registry=registry, chosen=chosen)
     return verifier.verify(arguments.image)

@@ -1,25 +1,29 @@
 """Verifies an image of record: its bundle is built again under other conditions, and the two are compared."""
 
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from build.doors import process, store
 from build.doors.effects import Reporter
-from build.errors import IngotError, WorkFailed
+from build.doors.platforms import Platform
+from build.errors import BadRequest, IngotError, WorkFailed
 from build.image.layout import Layout, open_layout
 from build.image.model import BuiltImage
+from build.pin.model import PinnedImage
 from build.plan.model import ImagePlan
 from build.publish.bundle import PLAN
+from build.recipe.model import Recipe
 from build.recipe.refs import Digest
 from build.settings import Settings
 from build.verify.again import built_again, conditions_here, described
 from build.verify.compare import compare
 from build.verify.model import Comparison, Rebuilt, Varied, Verdict, Verification
 
-__all__ = ["REBUILT", "Verifier", "tell", "verified"]
+__all__ = ["REBUILT", "Verifier", "compiled_on", "elsewhere", "tell", "verified"]
 
 REBUILT: Final = "verify"
 """Folder beside the image of record with the other image and what diffoscope says, where the two differ."""
@@ -37,9 +41,10 @@ class Verifier:
     chosen: frozenset[str]
     """Names of the variations."""
 
-    def verify(self, bundle: Path, out: Path) -> Verification:
+    def verify(self, bundle: Path, out: Path, *, ran_on: str) -> Verification:
         """Compare the image in `out`/image with what its bundle builds to; leaves verify.json, and the other image if it differs.
 
+        `ran_on` is the platform that the image's own compilers ran on; the bundle's may run on another.
         Who calls it holds the lock of `out`.
         """
         plan = store.read_artifact(bundle / PLAN, ImagePlan, made_by="nox -s verify")
@@ -51,6 +56,7 @@ class Verifier:
         built = known if known and known.digest == record.digest else None
         before = described(out, built)
         how = conditions_here(self.settings, self.chosen, bundle, work, built)
+        how = replace(how, varied=(*how.varied, *_platforms(ran_on, plan)))
         self._say(how.varied)
         with built_again(bundle, work, how, self.settings, self.reporter) as made:
             rebuilt = store.read_artifact(made / "image.json", BuiltImage, made_by="nox -s verify")
@@ -105,6 +111,32 @@ class Verifier:
             if (out / file).is_file():
                 said.append(file)
         return tuple(said)
+
+
+def compiled_on(plan: ImagePlan) -> str:
+    """Return the platform that an image's compilers run on; empty where nothing is compiled."""
+    return plan.pin.toolchain.platform if plan.pin.toolchain else ""
+
+
+def elsewhere(
+    plan: ImagePlan, platform: Platform, toolchain: Callable[[Platform, Recipe], PinnedImage | None]
+) -> ImagePlan:
+    """Plan the same image for compilers that run on another platform: their toolchain is another image, of the same lock.
+
+    Raises:
+        BadRequest: they ran there already.
+    """
+    if compiled_on(plan) == platform:
+        message = f"{plan.name}: its compilers ran on {platform}: that is no other platform"
+        raise BadRequest(message, hint="leave --build-platform out, or name the other one")
+    if plan.pin.toolchain is None:
+        return plan  # what gathers its bundle says why it has none
+    return replace(plan, pin=replace(plan.pin, toolchain=toolchain(platform, plan.recipe)))
+
+
+def _platforms(before: str, again: ImagePlan) -> tuple[Varied, ...]:
+    after = compiled_on(again)
+    return (Varied(name="build-platform", before=before, after=after),) if after != before else ()
 
 
 def _blob(layout: Path, digest: Digest) -> Path:

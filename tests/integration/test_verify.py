@@ -171,6 +171,35 @@ def test_a_poisoned_compile_cache_is_found(checkout: Checkout, settings: Setting
         assert said["digest"] == checkout.artifact("image")["digest"]
 
 
+def test_compilers_on_another_platform(checkout: Checkout, settings: Settings) -> None:
+    """An image whose plan says that its compilers ran on arm64 is built again here, with this machine's own toolchain."""
+    small(checkout, 1)
+    digest = built(checkout)
+    there = {path.name for path in (settings.cache / "images").iterdir()}
+    ran = checkout.run("verify", "minifork", "--build-platform", "linux/arm64", INGOT_EMULATE="")
+    assert ran.code == 2
+    words = " ".join(ran.err.split())
+    assert "compile stages for linux/arm64 are emulated on linux/amd64" in words
+    assert "hint: leave --build-platform out; INGOT_EMULATE=1 compiles all the same" in words
+    assert {path.name for path in (settings.cache / "images").iterdir()} == there, "no toolchain is begun"
+    ran = checkout.run("verify", "minifork", "--build-platform", "linux/amd64")
+    assert ran.code == 2
+    assert "minifork: its compilers ran on linux/amd64: that is no other platform" in ran.err
+    plan = checkout.out / "minifork" / "plan.json"
+    elsewhere = json.loads(plan.read_text())
+    elsewhere["pin"]["toolchain"] |= {
+        "platform": "linux/arm64", "cross": "c" * 64, "digest": f"sha256:{'0' * 64}",
+    }  # fmt: skip
+    plan.write_text(json.dumps(elsewhere))
+    ran = checkout.run("verify", "minifork", "--build-platform", "linux/amd64", "--without", "engine,ccache")
+    assert ran.code == 0, ran.err
+    said = checkout.artifact("verify")
+    assert said["after"]["digest"] == digest
+    assert said["varied"][-1] == {
+        "name": "build-platform", "before": "linux/arm64", "after": "linux/amd64", "why_not": "",
+    }  # fmt: skip
+
+
 @pytest.mark.skipif(not needs_second_engine, reason="a second private engine needs root")
 def test_a_killed_verify_leaves_no_engine_for_ever(good: Checkout, settings: Settings) -> None:
     second = replace(settings, engine="private", engine_name=f"{settings.engine_name}-verify")

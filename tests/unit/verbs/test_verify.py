@@ -34,6 +34,12 @@ def test_a_variation_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no variation 'weather'" in capsys.readouterr().err
 
 
+def test_an_image_of_a_registry_brings_its_toolchain(capsys: pytest.CaptureFixture[str]) -> None:
+    image = f"registry.example.org/me/mini@sha256:{'1' * 64}"
+    assert main(["verify", "--image", image, "--build-platform", "linux/arm64"]) == 2
+    assert "an image of a registry brings its own toolchain" in capsys.readouterr().err
+
+
 def test_what_is_not_built_is_not_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
