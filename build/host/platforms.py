@@ -68,7 +68,7 @@ class Emulation:
         """What compiles natively instead."""
         if self.native not in get_args(Platform):
             return "build on an x86_64 or arm64 machine that is not emulated, or with an INGOT_BUILDER on one"
-        return f"INGOT_BUILD_PLATFORM={self.native} compiles natively, to the same bytes"
+        return f"INGOT_BUILD_PLATFORM={self.native} compiles natively"
 
 
 def build_platform(settings: Settings) -> Platform:

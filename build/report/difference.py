@@ -52,3 +52,5 @@ class Difference:
     """What was compared and found equal, in words: `kernels: all 3 libraries`."""
     unknown: tuple[str, ...] = ()
     """What could not be compared, each with its reason."""
+    parts: tuple[str, ...] = ()
+    """Where two images of one plan differ, and should not: layer, file, section, what. Only `diff` of two folders looks."""

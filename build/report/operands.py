@@ -14,7 +14,7 @@ from build.doors.effects import Reporter
 from build.doors.git import GitMirrors
 from build.doors.registry import parse_reference
 from build.errors import BadRequest, NothingSelected
-from build.image.layout import Layout
+from build.image.layout import Layout, open_layout
 from build.image.model import BuiltImage
 from build.publish.kept import DIFFERENCE, PUBLISHED
 from build.publish.pulled import BlobSource, image_manifest, pull
@@ -51,6 +51,20 @@ class Operands:
         """
         sides = self._facts(left, beside=right), self._facts(right, beside=left)
         return compare(*sides, log=history_between(*sides, self.mirrors))
+
+    def twins(self, left: str, right: str) -> tuple[Layout, Layout] | None:
+        """Open the layouts of two images in folders that should be the same bytes, for they have one plan, and are not."""
+        found = []
+        for operand in (left, right):
+            folder = self._folder(operand)
+            built = store.read_known(folder / "image.json", BuiltImage) if folder else None
+            if not (folder and built and (folder / "image").is_dir()):
+                return None
+            found.append((built, folder / "image"))
+        (one, its), (other, others) = found
+        if one.fingerprint != other.fingerprint or one.digest == other.digest:
+            return None
+        return open_layout(its), open_layout(others)
 
     def _facts(self, operand: str, *, beside: str) -> ImageFacts:
         if operand == PUBLISHED:

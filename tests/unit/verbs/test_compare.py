@@ -41,6 +41,23 @@ def test_people_get_a_table_or_are_told_that_there_is_nothing(
     assert "mini and mini: no difference was found" in capsys.readouterr().err
 
 
+def test_two_images_of_one_plan_are_compared_file_by_file(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path / "elsewhere", content=b"y")
+    assert main(["diff", "mini", str(tmp_path / "elsewhere"), "--json"]) == 0
+    said = capsys.readouterr()
+    (part,) = json.loads(said.out)["parts"]
+    assert part.startswith("layer 2, app/x, line 1: another text: ")
+    assert part in " ".join(said.err.split())
+    # Of another plan: they have no reason to be equal.
+    build(tmp_path / "elsewhere", content=b"y", title="Other")
+    assert main(["diff", "mini", str(tmp_path / "elsewhere"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parts"] == []
+    assert main(["diff", "mini", "mini", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["parts"] == []
+
+
 def test_what_could_not_be_compared_is_said(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (out / "more" / "help.json").unlink()
     assert main(["diff", "mini", "more"]) == 0
