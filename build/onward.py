@@ -33,7 +33,7 @@ from build.smoke.loaded import Loader
 from build.smoke.model import SmokeReport, VerifiedImage, identify
 from build.smoke.run import SmokeRun, expectations_of, static_report
 from build.verify.model import Verification
-from build.verify.run import Verifier, compiled_on, elsewhere
+from build.verify.run import Verifier, elsewhere, ran_on
 from build.verify.run import tell as tell_verdict
 from build.wiring import Wiring
 
@@ -126,11 +126,11 @@ class Onward(Wiring):
         """
         out = self.settings.out / name
         with self.alone(out):
-            plan, _ = self._made(name)
-            again = elsewhere(plan, platform, self.toolchain_on) if platform else plan
+            plan, built = self._made(name)
+            again = elsewhere(plan, built, platform, self.toolchain_on) if platform else plan
             with self._bundled(again) as bundle:
                 verifier = Verifier(settings=self.settings, reporter=self.reporter, chosen=chosen)
-                found = verifier.verify(bundle, out, ran_on=compiled_on(plan))
+                found = verifier.verify(bundle, out, ran_on=ran_on(plan, built))
         tell_verdict(found, out, self.reporter)
         return found
 

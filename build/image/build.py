@@ -17,7 +17,7 @@ from build.doors.effects import Builder, Reporter
 from build.doors.progress import BuildEvent
 from build.image.layercache import LayerCache
 from build.image.layout import BrokenLayout, Layout, open_layout
-from build.image.model import BuildRun, BuiltImage
+from build.image.model import BUILD_PLATFORM, BuildRun, BuiltImage
 from build.plan.model import ImagePlan
 
 __all__ = ["Phases", "build_image", "describe", "find_built", "rendered", "write_rendered"]
@@ -178,9 +178,15 @@ def _stamp(moment: datetime) -> str:
 
 
 def find_built(plan: ImagePlan, out: Path) -> BuiltImage | None:
-    """Return the image below `out`, if it is this plan's and whole: manifest and configuration by hash, layers by size."""
+    """Return the image below `out`, if it is this plan's and whole: manifest and configuration by hash, layers by size.
+
+    Compilers of another platform than the plan's make other bytes of a rare kernel: what they made is another image.
+    """
     built = store.read_known(out / "image.json", BuiltImage)
     if built is None or built.fingerprint != plan.fingerprint:
+        return None
+    toolchain = plan.pin.toolchain
+    if toolchain and built.engine.get(BUILD_PLATFORM, toolchain.platform) != toolchain.platform:
         return None
     try:
         layout = open_layout(out / "image")

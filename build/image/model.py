@@ -1,10 +1,14 @@
 """What a build leaves: the image of record as types, the content of image.json. Pure."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from build.recipe.refs import Digest
 
-__all__ = ["BuildRun", "BuiltImage", "Layer", "megabytes"]
+__all__ = ["BUILD_PLATFORM", "BuildRun", "BuiltImage", "Layer", "megabytes"]
+
+BUILD_PLATFORM: Final = "build platform"
+"""What compilers ran on, among the versions of what built an image; an image that is not compiled has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ class ImageStore:
     def _cross(self, cuda: CudaLock, lock: DebianLock) -> str:
         """Hash what a toolchain is made from beside its lock where it runs on another architecture than it compiles for.
 
-        It is no part of the lock: it must not decide a byte of what is compiled, and `lock` is in every fingerprint.
+        It is no part of the lock: it is not to decide what is compiled, and `lock` is in every fingerprint.
         """
         if self.platform == TARGET:
             return ""

@@ -1,4 +1,4 @@
-"""The fingerprint: a hash of everything that decides an image's bytes, and of nothing else. Pure."""
+"""The fingerprint: a hash of everything that is to decide an image's bytes, and of nothing else. Pure."""
 
 import hashlib
 import json

@@ -13,7 +13,7 @@ from build.doors.between import Between, HistoryMissing, find_mirrors, read_hist
 from build.doors.effects import Reporter
 from build.doors.git import GitMirrors
 from build.doors.registry import parse_reference
-from build.errors import BadRequest, NothingSelected
+from build.errors import BadRequest, NothingSelected, WorkFailed
 from build.image.layout import Layout, open_layout
 from build.image.model import BuiltImage
 from build.publish.kept import DIFFERENCE, PUBLISHED
@@ -64,7 +64,7 @@ class Operands:
         (one, its), (other, others) = found
         if one.fingerprint != other.fingerprint or one.digest == other.digest:
             return None
-        return open_layout(its), open_layout(others)
+        return _opened(one, its), _opened(other, others)
 
     def _facts(self, operand: str, *, beside: str) -> ImageFacts:
         if operand == PUBLISHED:
@@ -134,6 +134,14 @@ class Operands:
         if first.outcome is not Outcome.PASSED:
             return Missing(reason=first.reason)
         return kernels_in(check.detail)
+
+
+def _opened(built: BuiltImage, path: Path) -> Layout:
+    layout = open_layout(path)
+    if layout.digest != built.digest:
+        message = f"{path} holds {layout.digest}, image.json says {built.digest}"
+        raise WorkFailed(message, hint="build it again")
+    return layout
 
 
 def history_between(left: ImageFacts, right: ImageFacts, mirrors: GitMirrors) -> Between | Missing:

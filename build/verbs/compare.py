@@ -2,10 +2,16 @@
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from build.doors.console import Console
+from build.errors import IngotError
 from build.settings import Settings
 from build.verbs.group import Verbs
+
+if TYPE_CHECKING:
+    from build.report.difference import Difference
+    from build.report.operands import Operands
 
 __all__ = ["add"]
 
@@ -25,10 +31,8 @@ def add(verbs: Verbs) -> None:
 
 
 def _diff(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
-    from build.doors import store
     from build.doors.download import ReadingRegistry
     from build.report.operands import Operands
-    from build.verify.compare import compare
     from build.wiring import Wiring
 
     operands = Operands(
@@ -40,12 +44,7 @@ def _diff(arguments: argparse.Namespace, settings: Settings, console: Console) -
         reporter=console,
     )
     difference = operands.difference(arguments.left, arguments.right)
-    unlisted = 0
-    if twins := operands.twins(arguments.left, arguments.right):
-        with console.step("compare file by file"), store.scratch(settings.cache / "compared") as scratch:
-            found = compare(*twins, scratch, same_versions=True)
-        difference = replace(difference, parts=tuple(map(str, found.differences)))
-        unlisted = found.unlisted
+    difference = _with_parts(difference, (arguments.left, arguments.right), operands, settings, console)
     rows = tuple(
         (change.area.value, change.kind.value, change.name, change.before, change.after)
         for change in difference.changes
@@ -53,14 +52,35 @@ def _diff(arguments: argparse.Namespace, settings: Settings, console: Console) -
     title = f"{difference.left} and {difference.right}"
     if rows:
         console.summary(title, ("about", "", "what", "before", "after"), rows)
-    else:
+    elif not difference.parts:
         console.note(f"{title}: no difference was found")
     for words in difference.parts:
         console.output(f"  {words}")
-    if unlisted:
-        console.output(f"  and {unlisted} more")
     for words in difference.same:
         console.note(f"same: {words}")
     for words in difference.unknown:
         console.warning(f"not compared: {words}")
     return difference
+
+
+def _with_parts(
+    difference: "Difference",
+    sides: tuple[str, str],
+    operands: "Operands",
+    settings: Settings,
+    console: Console,
+) -> "Difference":
+    """Add where two images that should be the same bytes differ; that they cannot be read is no failure of the rest."""
+    from build.doors import store
+    from build.verify.compare import compare
+
+    try:
+        twins = operands.twins(*sides)
+        if twins is None:
+            return difference
+        with console.step("compare file by file"), store.scratch(settings.cache / "compared") as scratch:
+            found = compare(*twins, scratch, same_versions=True)
+    except (IngotError, OSError) as error:
+        return replace(difference, unknown=(*difference.unknown, f"files: {error}"))
+    more = (f"files: {found.unlisted} further differences are not listed",) if found.unlisted else ()
+    return replace(difference, parts=tuple(map(str, found.differences)), unknown=(*difference.unknown, *more))

@@ -52,6 +52,7 @@ def add(verbs: Verbs) -> None:
 
 
 def _verify(arguments: argparse.Namespace, settings: Settings, console: Console) -> object:
+    from build.errors import BadRequest
     from build.onward import Onward
     from build.verify.variations import chosen
 
@@ -69,6 +70,11 @@ def _verify(arguments: argparse.Namespace, settings: Settings, console: Console)
             console.note(f"{name} is passed over: only what is compiled can be built again from a bundle")
         names = compiled
     platform = arguments.build_platform
+    if platform and settings.builder and "engine" in left:
+        message = f"--build-platform {platform}: a second engine is this machine's own, the builder {settings.builder} is not asked"
+        raise BadRequest(
+            message, hint="--without engine compiles on the builder again; or unset INGOT_BUILDER"
+        )
     work = ((name, partial(onward.verify, name, left, platform)) for name in names)
     return each(work, console)
 
@@ -111,7 +117,8 @@ def _from_bundle(arguments: argparse.Namespace, settings: Settings, console: Con
         bundle, into, how, builder=wiring.buildx, reporter=console, engine=engine,
         before_compilers=partial(
             wiring.refuse_emulated,
-            mend="the toolchain is the bundle's own: build it on a machine or with an INGOT_BUILDER of that platform",
+            mend="the toolchain is the bundle's own: build it on a machine or with an INGOT_BUILDER of that platform, "
+            "or verify what lies in out/ with this machine's: --build-platform",
         ),
     )  # fmt: skip
     console.note(f"{material.out / 'image'}: {built.digest}")

@@ -15,7 +15,7 @@ from build.doors.effects import Reporter
 from build.errors import Unavailable, WorkFailed
 from build.host import private
 from build.image.layout import open_layout
-from build.image.model import BuiltImage
+from build.image.model import BUILD_PLATFORM, BuiltImage
 from build.plan.model import ImagePlan
 from build.publish.bundle import PLAN
 from build.settings import Settings
@@ -157,7 +157,9 @@ def described(out: Path, built: BuiltImage | None) -> Rebuilt:
         digest=layout.digest,
         config_digest=layout.config_digest,
         diff_ids=tuple(layer.diff_id for layer in layout.layers),
-        engine=built.engine if built else {},
+        engine={name: version for name, version in built.engine.items() if name != BUILD_PLATFORM}
+        if built
+        else {},
         seconds=built.seconds.get("total", 0.0) if built else 0.0,
         jobs=f"{said[1]})" if said else "",
     )

@@ -12,7 +12,7 @@ from build.doors.effects import Reporter
 from build.doors.platforms import Platform
 from build.errors import BadRequest, IngotError, WorkFailed
 from build.image.layout import Layout, open_layout
-from build.image.model import BuiltImage
+from build.image.model import BUILD_PLATFORM, BuiltImage
 from build.pin.model import PinnedImage
 from build.plan.model import ImagePlan
 from build.publish.bundle import PLAN
@@ -23,12 +23,13 @@ from build.verify.again import built_again, conditions_here, described
 from build.verify.compare import compare
 from build.verify.model import Comparison, Rebuilt, Varied, Verdict, Verification
 
-__all__ = ["REBUILT", "Verifier", "compiled_on", "elsewhere", "tell", "verified"]
+__all__ = ["REBUILT", "Verifier", "elsewhere", "ran_on", "tell", "verified"]
 
 REBUILT: Final = "verify"
 """Folder beside the image of record with the other image and what diffoscope says, where the two differ."""
 
 _TOLD: Final = 20
+_PLATFORM: Final = "build-platform"
 _DIFFOSCOPE_S: Final = 1200.0
 
 
@@ -48,10 +49,10 @@ class Verifier:
         Who calls it holds the lock of `out`.
         """
         plan = store.read_artifact(bundle / PLAN, ImagePlan, made_by="nox -s verify")
+        record = open_layout(out / "image")
         for stale in (REBUILT, "verify.json"):
             store.discard(out / stale)
         work = self.settings.cache / "verify" / f".{plan.name}"
-        record = open_layout(out / "image")
         known = store.read_known(out / "image.json", BuiltImage)
         built = known if known and known.digest == record.digest else None
         before = described(out, built)
@@ -113,30 +114,37 @@ class Verifier:
         return tuple(said)
 
 
-def compiled_on(plan: ImagePlan) -> str:
-    """Return the platform that an image's compilers run on; empty where nothing is compiled."""
-    return plan.pin.toolchain.platform if plan.pin.toolchain else ""
+def ran_on(plan: ImagePlan, built: BuiltImage) -> str:
+    """Return the platform that an image's compilers ran on; the plan beside it may be of a later day."""
+    return built.engine.get(BUILD_PLATFORM) or _compiled_on(plan)
 
 
 def elsewhere(
-    plan: ImagePlan, platform: Platform, toolchain: Callable[[Platform, Recipe], PinnedImage | None]
+    plan: ImagePlan,
+    built: BuiltImage,
+    platform: Platform,
+    toolchain: Callable[[Platform, Recipe], PinnedImage | None],
 ) -> ImagePlan:
     """Plan the same image for compilers that run on another platform: their toolchain is another image, of the same lock.
 
     Raises:
         BadRequest: they ran there already.
     """
-    if compiled_on(plan) == platform:
-        message = f"{plan.name}: its compilers ran on {platform}: that is no other platform"
-        raise BadRequest(message, hint="leave --build-platform out, or name the other one")
     if plan.pin.toolchain is None:
         return plan  # what gathers its bundle says why it has none
+    if ran_on(plan, built) == platform:
+        message = f"{plan.name}: its compilers ran on {platform}: that is no other platform"
+        raise BadRequest(message, hint="leave --build-platform out, or name the other one")
     return replace(plan, pin=replace(plan.pin, toolchain=toolchain(platform, plan.recipe)))
 
 
+def _compiled_on(plan: ImagePlan) -> str:
+    return plan.pin.toolchain.platform if plan.pin.toolchain else ""
+
+
 def _platforms(before: str, again: ImagePlan) -> tuple[Varied, ...]:
-    after = compiled_on(again)
-    return (Varied(name="build-platform", before=before, after=after),) if after != before else ()
+    after = _compiled_on(again)
+    return (Varied(name=_PLATFORM, before=before, after=after),) if after != before else ()
 
 
 def _blob(layout: Path, digest: Digest) -> Path:
@@ -189,6 +197,8 @@ def tell(found: Verification, out: Path, reporter: Reporter) -> None:
         f"{name}: differs: {found.before.digest}, built again {found.after.digest}: {found.differences[0]}"
     )
     hint = f"the other image is {out / REBUILT}; leave out one condition after the other with --without"
+    if any(one.name == _PLATFORM for one in found.varied):
+        hint = f"the other image is {out / REBUILT}; what compilers of two platforms decide differently: docs/arm64.md"
     error = WorkFailed(message, hint=hint)
     error.answer = found
     raise error

@@ -13,7 +13,7 @@ from build.doors.progress import BuildEvent, EventKind
 from build.errors import WorkFailed
 from build.image.build import Phases, build_image, find_built, write_rendered
 from build.image.layout import BrokenLayout
-from build.image.model import BuiltImage
+from build.image.model import BUILD_PLATFORM, BuiltImage
 from build.plan.model import ImagePlan
 from tests.fakes import FakeBuilder, RecordingReporter
 from tests.layouts import write_layout
@@ -178,6 +178,13 @@ def test_a_kill_while_the_old_layout_was_moved_away(out: Path) -> None:
     built = build(out, image(NEW))
     assert find_built(plan_of(), out) == built
     assert names(out) == {"image", "image.json", "build.log", "docker-bake.json"}
+
+
+def test_what_compilers_of_another_platform_made_is_another_image(out: Path) -> None:
+    built = build(out, image(NEW))
+    for platform, found in (("linux/arm64", False), ("linux/amd64", True)):
+        store.write_artifact(out / "image.json", replace(built, engine={BUILD_PLATFORM: platform}))
+        assert (find_built(plan_of(), out) is not None) == found
 
 
 def test_what_is_not_whole_is_not_found(out: Path) -> None:

@@ -58,6 +58,26 @@ def test_two_images_of_one_plan_are_compared_file_by_file(
     assert json.loads(capsys.readouterr().out)["parts"] == []
 
 
+def test_a_layout_that_cannot_be_read_costs_its_own_lines_alone(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = build(tmp_path / "elsewhere", content=b"y")
+    index = tmp_path / "elsewhere" / "image" / "index.json"
+    text = index.read_text()
+    index.write_text("{")
+    assert main(["diff", "mini", str(tmp_path / "elsewhere"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["changes"]
+    assert [words[:7] for words in said["unknown"]] == ["files: "]
+    index.write_text(text)
+    image = tmp_path / "elsewhere" / "image.json"
+    image.write_text(image.read_text().replace(str(other.built.digest), f"sha256:{'0' * 64}"))
+    assert main(["diff", "mini", str(tmp_path / "elsewhere"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert any("image.json says sha256:0000" in words for words in said["unknown"])
+    assert said["parts"] == []
+
+
 def test_what_could_not_be_compared_is_said(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (out / "more" / "help.json").unlink()
     assert main(["diff", "mini", "more"]) == 0

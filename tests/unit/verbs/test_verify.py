@@ -40,6 +40,16 @@ def test_an_image_of_a_registry_brings_its_toolchain(capsys: pytest.CaptureFixtu
     assert "an image of a registry brings its own toolchain" in capsys.readouterr().err
 
 
+def test_a_builder_is_not_what_the_second_engine_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("INGOT_BUILDER", "farm")
+    assert main(["verify", "minifork", "--build-platform", "linux/arm64"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a second engine is this machine's own, the builder farm is not asked" in said
+    assert "--without engine compiles on the builder again" in said
+
+
 def test_what_is_not_built_is_not_verified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

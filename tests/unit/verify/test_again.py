@@ -1,6 +1,7 @@
 """What this machine can vary, and what is said of a build that left its artifacts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,8 @@ def test_what_is_said_of_a_build(tmp_path: Path) -> None:
         made.verified.built.config_digest,
     )
     assert (found.jobs, found.engine) == ("", {})
+    built = replace(made.verified.built, engine={"engine": "1", "build platform": "linux/arm64"})
+    assert described(tmp_path, built).engine == {"engine": "1"}, "where it ran is no version"
     (tmp_path / "build.log").write_text("#1 0.1 x\n#9 0.2 compile: 3 jobs (8 cores, 6 GiB free)\n")
     assert described(tmp_path, None).jobs == "3 jobs (8 cores)"
 

@@ -42,7 +42,7 @@ def test_what_is_asked_of_bake(tmp_path: Path, how: How, options: tuple[str, ...
     assert builder.options[2:] == ["--set", "mini.args.BUILDPLATFORM=linux/amd64", *options]
     assert not any("cache-from" in word for word in builder.options), "layers of others prove nothing"
     assert built.layer_cache == ""
-    assert built.engine == {"buildx": "0.0-fake", "engine": "1"}
+    assert built.engine == {"buildx": "0.0-fake", "engine": "1", "build platform": "linux/amd64"}
     assert (material.out / "image" / "index.json").is_file()
     assert (material.out / "Dockerfile").read_text() == dict(material.plan.files)["Dockerfile"]
 
