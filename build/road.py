@@ -16,7 +16,7 @@ from build.doors.checkout import checkout_state
 from build.doors.process import Command
 from build.errors import IngotError
 from build.image.build import build_image, find_built, rendered, write_rendered
-from build.image.model import BUILD_PLATFORM, BuiltImage
+from build.image.model import BuiltImage
 from build.onward import Onward
 from build.pin.model import Pin
 from build.pin.moved import Moved, moved
@@ -200,7 +200,8 @@ class Road(Onward):
             return built
         if built is None:
             # Where nothing is to be built nothing of it is read: a run without work does not pay for this.
-            ran_on = {BUILD_PLATFORM: self.compile_platform} if plan.pin.toolchain else {}
+            if plan.pin.toolchain:
+                self.images.before_compilers()
             self.resolver.prove(effective(recipe, variant), plan.pin)
             discard_report(out)
             built = build_image(
@@ -211,11 +212,7 @@ class Road(Onward):
                 reporter=self.reporter,
                 checkout=checkout_state(self.settings.root),
                 cache=self.layer_cache,
-                engine={
-                    "engine": self.containers.info().version,
-                    "buildkit": self.buildx.inspect().buildkit,
-                    **ran_on,
-                },
+                engine={"engine": self.containers.info().version, "buildkit": self.buildx.inspect().buildkit},
             )
         self._smoke(plan, built, out)
         return built

@@ -200,6 +200,7 @@ def find_built(plan: ImagePlan, out: Path) -> BuiltImage | None:
 
 def describe(plan: ImagePlan, layout: Layout, phases: Phases, *, engine: dict[str, str]) -> BuiltImage:
     """Put together what image.json says. Pure."""
+    ran_on = {BUILD_PLATFORM: plan.pin.toolchain.platform} if plan.pin.toolchain else {}
     return BuiltImage(
         recipe=plan.recipe.name,
         variant=plan.variant,
@@ -211,5 +212,5 @@ def describe(plan: ImagePlan, layout: Layout, phases: Phases, *, engine: dict[st
         layers=layout.layers,
         seconds=phases.seconds,
         compile_cache={"hits": phases.hits, "misses": phases.misses},
-        engine=engine,
+        engine={**engine, **ran_on},
     )

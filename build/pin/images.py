@@ -45,7 +45,7 @@ class ImageStore:
     platform: Platform = TARGET
     """What toolchains run on."""
     before_compilers: Callable[[], object] = lambda: None
-    """Raises where a toolchain should not be made: its programs would be emulated."""
+    """Raises where a toolchain should be neither made nor used: its programs would be emulated."""
 
     def base(self, lock: DebianLock, packages: tuple[str, ...], *, mode: str) -> PinnedImage:
         """Return the base with these Debian packages, by `registry`, `bootstrap` or `auto`: the registry where it answers."""

@@ -12,7 +12,7 @@ from build.doors.effects import Builder, Reporter
 from build.doors.platforms import Platform
 from build.errors import WorkFailed
 from build.image.build import build_image, write_rendered
-from build.image.model import BUILD_PLATFORM, BuiltImage
+from build.image.model import BuiltImage
 from build.publish.bundle import Material, materialise
 
 __all__ = ["COMPILE_CACHE_ARGUMENT", "How", "rebuild"]
@@ -50,9 +50,8 @@ def rebuild(  # noqa: PLR0913  (what a build is, and how it may be otherwise)
     """
     with reporter.step("prove the bundle"):
         material = materialise(bundle, into)
-    if toolchain := material.plan.pin.toolchain:
-        before_compilers(toolchain.platform)
-        engine = {**engine, BUILD_PLATFORM: toolchain.platform}
+    if material.plan.pin.toolchain:
+        before_compilers(material.plan.pin.toolchain.platform)
     write_rendered(material.plan, material.out)
     if not how.layer_cache:
         _make_new(material.out / "context" / "scripts")

@@ -65,7 +65,7 @@ def paged(text: str, found: Found) -> str:
     )
     # The cells are ours: no title has a bar in it.
     lines = [tuple(line.strip("| ").split(" | ")) for line in old.splitlines() if line.startswith("|")][2:]
-    table = {line[0]: line for line in lines if len(line) == len(HEADER) + len(_HOW)}
+    table = {line[0]: line for line in lines}
     how = (str(found.kernels), str(found.runs), f"{machine.load:g} to {found.after.load:g}", found.at, here)
     table |= {line[0]: (*line, *how) for line in rows(found.ratios)}
     figures = markdown_table("Figures", (*HEADER, *_HOW), tuple(table.values()))

@@ -53,7 +53,7 @@ def test_a_build_leaves_the_image_and_what_it_is(out: Path) -> None:
     built = build(out, image(NEW))
     assert built.fingerprint == "a" * 64
     assert built.size == sum(layer.size for layer in built.layers) > 0
-    assert built.engine == {"buildx": "0.0-fake"}
+    assert built.engine == {"buildx": "0.0-fake", "build platform": "linux/amd64"}
     assert built.seconds.keys() == {"total"}
     assert store.read_artifact(out / "image.json", BuiltImage, made_by="x") == built
     assert names(out) == {"image", "image.json", "build.log", "docker-bake.json"}

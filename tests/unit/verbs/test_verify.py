@@ -92,6 +92,15 @@ def test_differing_fails_and_names_the_first() -> None:
     assert reporter.all("output")[-1] == "  and 15 more: out/mini/verify.json"
 
 
+def test_what_compilers_of_another_platform_made_is_not_narrowed_down_by_leaving_conditions_out() -> None:
+    found = verification(Verdict.DIFFERS, Difference(layer=3, file="x", section="y", what="z"))
+    other = Varied(name="build-platform", before="linux/amd64", after="linux/arm64")
+    for varied, words in ((found.varied, "--without"), ((*found.varied, other), "docs/arm64.md")):
+        with pytest.raises(WorkFailed) as error:
+            tell(replace(found, varied=varied), Path("out/mini"), RecordingReporter())
+        assert error.value.hint.endswith(words)
+
+
 @pytest.mark.parametrize("verdict", [Verdict.IDENTICAL, Verdict.OTHER_COMPRESSION])
 def test_the_other_verdicts_are_no_failure(verdict: Verdict) -> None:
     reporter = RecordingReporter()
@@ -112,8 +121,9 @@ def test_images_of_wheels_are_passed_over_unless_they_are_named(
     assert main(["verify"]) == 0
     said = capsys.readouterr().err
     assert "beellama is passed over: only what is compiled can be built again from a bundle" in said
-    assert main(["verify", "beellama"]) == 2
-    assert (
-        "made of published wheels or of a vendor's image: only what is compiled has a bundle"
-        in capsys.readouterr().err
-    )
+    for words in ((), ("--build-platform", "linux/arm64")):
+        assert main(["verify", "beellama", *words]) == 2
+        assert (
+            "made of published wheels or of a vendor's image: only what is compiled has a bundle"
+            in capsys.readouterr().err
+        )
